@@ -1,0 +1,114 @@
+"""EQGAN: equilibrium solvers for two-player games, from rock/paper/scissors to GANs.
+
+A game gives an operator and strategy sets, a solver moves a profile, a certificate says how far
+that profile is from equilibrium.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from eqgan import data, games, gan
+from eqgan.certificate import Certificate, certify
+from eqgan.compare import Comparison, compare
+from eqgan.errors import (
+    CheckpointError,
+    EqganError,
+    InvalidInput,
+    UnknownName,
+    UnreadableFile,
+    UnsupportedGame,
+)
+from eqgan.game import Game, ZeroSumGame, prox
+from eqgan.loop import Progress
+from eqgan.oracle import (
+    ExactOracle,
+    GradientOracle,
+    GridOracle,
+    LinearOracle,
+    Oracle,
+    Response,
+    default_oracle,
+)
+from eqgan.profile import Profile, Strategy
+from eqgan.registry import available_solvers, solver_class
+from eqgan.result import Result, Status, Trace
+from eqgan.rules import (
+    Adam,
+    Constant,
+    Cosine,
+    InverseSqrt,
+    PerPlayer,
+    Rule,
+    TorchOptimizer,
+    default_rule,
+)
+from eqgan.run import solve
+from eqgan.solver import Solver
+from eqgan.spaces import Ball, Box, Euclidean, Product, Simplex, Space, Stacked
+
+if TYPE_CHECKING:
+    from eqgan import plots, solvers, testing
+
+__all__ = [
+    "Adam",
+    "Ball",
+    "Box",
+    "Certificate",
+    "CheckpointError",
+    "Comparison",
+    "Constant",
+    "Cosine",
+    "EqganError",
+    "Euclidean",
+    "ExactOracle",
+    "Game",
+    "GradientOracle",
+    "GridOracle",
+    "InvalidInput",
+    "InverseSqrt",
+    "LinearOracle",
+    "Oracle",
+    "PerPlayer",
+    "Product",
+    "Profile",
+    "Progress",
+    "Response",
+    "Result",
+    "Rule",
+    "Simplex",
+    "Solver",
+    "Space",
+    "Stacked",
+    "Status",
+    "Strategy",
+    "TorchOptimizer",
+    "Trace",
+    "UnknownName",
+    "UnreadableFile",
+    "UnsupportedGame",
+    "ZeroSumGame",
+    "available_solvers",
+    "certify",
+    "compare",
+    "data",
+    "default_oracle",
+    "default_rule",
+    "games",
+    "gan",
+    "plots",
+    "prox",
+    "solve",
+    "solver_class",
+    "solvers",
+    "testing",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `eqgan.solvers`, `eqgan.plots` and `eqgan.testing` when they are first asked for.
+
+    The core never imports solvers, and drawing is not needed to solve.
+    """
+    if name in ("solvers", "plots", "testing"):
+        return importlib.import_module(f"eqgan.{name}")
+    raise AttributeError(f"module 'eqgan' has no attribute {name!r}")

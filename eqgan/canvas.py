@@ -1,0 +1,86 @@
+"""What every picture shares: figures without a display, colours, legends and arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from eqgan.errors import InvalidInput
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+"""Okabe and Ito's colours, which colour-blind readers can tell apart, in this order."""
+
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+"""Line styles: each runs through all colours before the next is taken."""
+
+GREY = "#666666"
+
+
+def grid_of(count: int) -> tuple[int, int]:
+    """Return rows and columns for so many panels: at most three columns, and 2 x 2 for four."""
+    columns = 2 if count == 4 else min(3, count)
+    return math.ceil(count / columns), columns
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of that size in inches, outside pyplot's state."""
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_of(
+    rows: int, columns: int, width: float, height: float, **share: bool
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of that size in inches, and its panels row by row."""
+    figure = blank_figure(width, height)
+    grid = figure.subplots(rows, columns, squeeze=False, **share)  # type: ignore[call-overload]
+    panels = list(grid.flat)
+    for axes in panels:
+        plain(axes)
+    return figure, panels
+
+
+def plain(axes: Axes) -> None:
+    """Take away the frame's top and right."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def styles_of(count: int) -> list[tuple[str, Any]]:
+    """Return a colour and a line style for each of `count` lines, all different."""
+    size = len(COLOURS)
+    return [(COLOURS[i % size], DASHES[i // size % len(DASHES)]) for i in range(count)]
+
+
+def explain(
+    figure: Figure,
+    axes: Axes,
+    where: Literal["outside lower center", "outside upper center"] = "outside lower center",
+) -> None:
+    """Put the legend of one panel's markers under (or over) all of them."""
+    handles = axes.get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc=where, ncols=3, frameon=False)
+
+
+def as_array(values: Any) -> Array:
+    """Return a tensor or array-like as a float64 array."""
+    tensor = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    array: Array = tensor.detach().double().cpu().numpy()
+    return array
+
+
+def as_points(values: Any, what: str) -> Array:
+    """Return points in the plane, `(n, 2)`; raise `InvalidInput` on another shape."""
+    points = as_array(values)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise InvalidInput(f"{what} should have shape (n, 2); got {points.shape}.")
+    return points

@@ -1,0 +1,220 @@
+"""Certificates: how far a profile is from equilibrium, and in which direction that is proved."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.game import Game, ZeroSumGame
+from eqgan.oracle import Oracle, Response, default_oracle
+from eqgan.profile import Profile
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Certificate:
+    r"""Bounds on what each player can gain by deviating (its regret).
+
+    A found deviation proves a *lower* bound; only a proof of best response gives an *upper* one.
+    Where both agree the certificate is `exact`. Numbers are floats for one game and tensors of
+    shape `(*batch)` for a batch.
+
+    Attributes:
+        lower: Lower bounds on the regrets, `(players, *batch)`, never below zero.
+        upper: Upper bounds, infinite where nothing is proved.
+        value: The payoff at the profile, `(*batch)`.
+        nash_conv_stderr: Standard error of `nash_conv` from sampling, zero for exact games.
+        how: How deviations were sought.
+        players: What the players are called.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    value: Tensor
+    nash_conv_stderr: Tensor
+    how: str
+    players: tuple[str, ...] = ("player 0", "player 1")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the lower and the upper bounds agree."""
+        return bool(torch.equal(self.lower, self.upper))
+
+    @property
+    def nash_conv(self) -> float | Tensor:
+        """The sum of the regrets (the duality gap); a lower bound unless `exact`."""
+        return _number(self.lower.sum(0))
+
+    nash_conv_lower = nash_conv
+
+    @property
+    def nash_conv_upper(self) -> float | Tensor:
+        """A proved upper bound on the sum of the regrets, infinite where nothing is proved."""
+        return _number(self.upper.sum(0))
+
+    @property
+    def epsilon(self) -> float | Tensor:
+        """The largest regret: the smallest e for which the profile is an e-equilibrium."""
+        return _number(self.lower.amax(0))
+
+    @property
+    def exploitability(self) -> float | Tensor:
+        """NashConv divided by the number of players."""
+        return _number(self.lower.mean(0))
+
+    @property
+    def stderr(self) -> float | Tensor:
+        """Standard error of `nash_conv`."""
+        return _number(self.nash_conv_stderr)
+
+    @property
+    def regrets(self) -> dict[str, float | Tensor]:
+        """Each player's regret by name; lower bounds unless `exact`."""
+        return {n: _number(r) for n, r in zip(self.players, self.lower, strict=True)}
+
+    def __repr__(self) -> str:
+        gap = self.lower.sum(0)
+        sign = "=" if self.exact else ">="
+        worst = f"{float(gap.max()):.4g}" if gap.numel() else "nothing to measure"
+        noise = float(self.nash_conv_stderr.max()) if gap.numel() else 0.0
+        spread = f" ± {noise:.2g}" if noise > 0 else ""
+        batch = f" (worst of {gap.numel()} games)" if gap.dim() else ""
+        kind = "exact" if self.exact else "lower bound, proves no equilibrium"
+        return f"Certificate(NashConv {sign} {worst}{spread}{batch}; {kind}: {self.how})"
+
+
+def _number(value: Tensor) -> float | Tensor:
+    return float(value) if value.dim() == 0 else value
+
+
+def certify(
+    game: Game,
+    profile: Profile | Sequence[Any],
+    oracle: Oracle | None = None,
+    *,
+    seed: int = 0,
+    batches: int = 16,
+) -> Certificate:
+    """Measure how far `profile` is from an equilibrium of `game`.
+
+    The profile is checked and projected onto the strategy sets first. Each player's regret is what
+    it pays now less what it pays after the deviation that the oracle finds, both on the same
+    samples. Matrix games are measured in float64 over all pure deviations, whatever their dtype.
+
+    Args:
+        game: The game.
+        profile: A `Profile`, or one strategy for each player.
+        oracle: How deviations are sought; by default the strongest one that serves the game.
+        seed: Seed of the samples and of the oracle's restarts.
+        batches: Samples on which a stochastic game's regrets are measured.
+
+    Returns:
+        The certificate. `exact` says whether its numbers are more than lower bounds.
+
+    Raises:
+        InvalidInput: A profile that does not fit the game.
+        UnsupportedGame: An oracle that cannot serve the game.
+
+    Example:
+        >>> from eqgan.games import rock_paper_scissors
+        >>> certify(rock_paper_scissors(), ([1, 0, 0], [1, 0, 0])).nash_conv
+        2.0
+    """
+    check_oracle(oracle, game)
+    if not (isinstance(batches, int) and batches >= 1):
+        raise InvalidInput(f"batches should be a whole number >= 1; got {batches!r}.")
+    z = game.as_profile(profile)
+    game.check_losses(z)
+    return measure(game, z, oracle, seed=operator.index(seed), batches=batches)
+
+
+def check_oracle(oracle: Oracle | None, game: Game) -> None:
+    """Raise unless `oracle` is ``None`` or an oracle that serves `game`."""
+    if oracle is None:
+        return
+    if not isinstance(oracle, Oracle):
+        raise InvalidInput(
+            f"oracle should be an Oracle, such as eqgan.GradientOracle(); got {oracle!r}."
+        )
+    reason = oracle.unsupported(game)
+    if reason is not None:
+        raise UnsupportedGame(f"{type(oracle).__name__} cannot serve this game: {reason}.")
+
+
+def measure(
+    game: Game, z: Profile, oracle: Oracle | None = None, *, seed: int = 0, batches: int = 16
+) -> Certificate:
+    """Do what `certify` does to a profile that is known to fit the game."""
+    if oracle is None:
+        known = game.regrets(z)
+        if known is not None:
+            return _closed_form(game, *known)
+    return _searched(game, z, oracle or default_oracle(game), seed, batches)
+
+
+def _closed_form(game: Game, regrets: Tensor, value: Tensor) -> Certificate:
+    regrets = regrets.clamp_min(0)
+    zero = torch.zeros_like(value)
+    return Certificate(regrets, regrets, value, zero, "every pure deviation", game.players)
+
+
+def _searched(game: Game, z: Profile, oracle: Oracle, seed: int, batches: int) -> Certificate:
+    rng = game.generator(seed)
+    responses = [oracle.respond(game, z, player, rng) for player in range(len(game.spaces))]
+    # Fresh samples, the same for every player and for both sides of each difference.
+    samples = [game.sample(rng) for _ in range(batches if game.stochastic else 1)]
+    with torch.no_grad():
+        gains = torch.stack(
+            [
+                torch.stack(
+                    [_gain(game, z, r, player, batch) for player, r in enumerate(responses)]
+                )
+                for batch in samples
+            ]
+        )
+        values = torch.stack([_payoff(game, z, batch) for batch in samples])
+    lower = gains.mean(0).clamp_min(0)
+    exact = torch.tensor([r.exact and not game.stochastic for r in responses])
+    exact = exact.to(lower.device).reshape(-1, *(1,) * (lower.dim() - 1))
+    upper = torch.where(exact, lower, torch.full_like(lower, math.inf))
+    spread = gains.sum(1)
+    # One sample of a stochastic game says nothing about its error: NaN.
+    error = spread.std(0) / math.sqrt(len(samples)) if game.stochastic else 0 * spread[0]
+    return Certificate(lower, upper, values.mean(0), error, oracle.how, game.players)
+
+
+def _gain(game: Game, z: Profile, response: Response, player: int, batch: Any) -> Tensor:
+    after = response.game.cost(response.deviated, player, batch)
+    return (game.cost(z, player, batch) - after).double()
+
+
+def _payoff(game: Game, z: Profile, batch: Any) -> Tensor:
+    payoff = game.payoff(z, batch) if isinstance(game, ZeroSumGame) else game.cost(z, 0, batch)
+    return payoff.double()
+
+
+def payoff_of(game: Game, z: Profile, *, seed: int = 0, batches: int = 16) -> Tensor:
+    """Return the payoff at `z` (a general-sum game: the first player's cost), in float64."""
+    rng = game.generator(seed)
+    samples = [game.sample(rng) for _ in range(batches if game.stochastic else 1)]
+    with torch.no_grad():
+        return torch.stack([_payoff(game, z, batch) for batch in samples]).mean(0)
+
+
+def residual(game: Game, z: Profile) -> float:
+    r"""Return the natural residual, the largest entry of :math:`z - \mathrm{project}(z - F(z))`.
+
+    It is zero exactly at the stationary points of a game whose losses are exact; those are
+    equilibria if the game is convex-concave (`game.monotone`), and need not be otherwise.
+    """
+    moved = z - game.operator(z)
+    nearest = Profile(
+        space.project(s) for space, s in zip(game.spaces, moved.strategies, strict=True)
+    )
+    return max(float(leaf.abs().max()) for leaf in (z - nearest).leaves())

@@ -1,0 +1,366 @@
+"""The command line: ``eqgan solve``, ``compare``, ``demo``, ``solvers`` and ``games``.
+
+Tables and messages are for people; ``--json`` prints one strictly valid JSON document and nothing
+else. Exit codes are for scripts and stand in ``eqgan --help``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from eqgan.compare import Comparison
+    from eqgan.game import Game
+    from eqgan.result import Result
+
+OK, UNFINISHED, MISUSE = 0, 1, 2
+
+SHOWN_ACTIONS = 12
+"""Actions of a strategy that are printed; ``--json`` has them all."""
+
+COMPARISON_WIDTH = 116
+"""Columns that a comparison needs to show every number whole."""
+
+SEEDS = click.IntRange(0, 2**63 - 1)
+"""What torch takes as a seed."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def one_line_errors(command: Command) -> Command:
+    """Make `command` report an `EqganError` as one line on standard error, with exit code 2."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **options: Any) -> Any:
+        from eqgan.errors import EqganError
+
+        try:
+            return command(*args, **options)
+        except EqganError as error:
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            sys.exit(MISUSE)
+
+    return guarded  # type: ignore[return-value]
+
+
+@click.group()
+@click.version_option(package_name="eqgan", prog_name="eqgan")
+def main() -> None:
+    """Equilibrium solvers for two-player games, from rock/paper/scissors to GANs.
+
+    \b
+    Exit codes:
+      0  the tolerance was reached, or the command did what it was asked
+      1  the run ended without reaching the tolerance (step limit, time limit,
+         stopped, diverged)
+      2  wrong usage, or an input that cannot be used; one line says why
+    """  # noqa: D301  (click wants the character \\b, which keeps it from joining lines)
+
+
+# -- solve ---------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("game")
+@click.option("--solver", default="auto", help="A name from `eqgan solvers`, or auto.")
+@click.option("--tol", default=1e-6, show_default=True, help="Gap at which to stop, 0 to run on.")
+@click.option("--max-steps", default=10_000, show_default=True, help="Most solver steps.")
+@click.option("--seed", default=0, show_default=True, type=SEEDS, help="Of samples and restarts.")
+@click.option("--time-limit", type=float, help="Wall-clock limit in seconds.")
+@click.option("--device", help="cpu, cuda, or auto (a GPU when there is one).")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="File the run is saved to.")
+@click.option("--resume", is_flag=True, help="Go on from --checkpoint if it exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the gap over the run here.")
+@click.option("--progress/--no-progress", default=None, help="A bar on standard error.")
+@one_line_errors
+def solve(game: str, as_json: bool, plot: Path | None, **options: Any) -> None:
+    """Solve GAME: a name from `eqgan games`, or a file (.csv, .json, .npy, .npz)."""
+    import eqgan
+
+    _check_device(options["device"])
+    _check_picture(plot)
+    if options["progress"] is None:
+        options["progress"] = sys.stderr.isatty() and not as_json
+    result = eqgan.solve(_game(game), **options)
+    if plot is not None:
+        _save(eqgan.plots.gap({type(result.solver).__name__: result}), plot)
+    if as_json:
+        _print_json(_solved(game, result))
+    else:
+        _print_result(game, result, plot)
+    sys.exit(OK if result.status is eqgan.Status.CONVERGED else UNFINISHED)
+
+
+def _game(spec: str) -> Game:
+    """Return the game for a catalog's name or a file's path."""
+    from eqgan.games import available_games, named_game
+    from eqgan.games.files import load
+
+    looks_like_path = bool(Path(spec).suffix) or len(Path(spec).parts) > 1 or Path(spec).exists()
+    return load(spec) if looks_like_path and spec not in available_games() else named_game(spec)
+
+
+def _check_device(device: str | None) -> None:
+    import torch
+
+    if device in (None, "auto"):
+        return
+    try:
+        kind = torch.device(str(device)).type
+    except RuntimeError:
+        kind = "unknown"
+    if kind not in ("cpu", "cuda"):
+        raise click.BadParameter(f"expected cpu, cuda or auto; got {device!r}.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise click.BadParameter("torch sees no CUDA device here; use --device cpu.")
+
+
+def _check_picture(path: Path | None) -> None:
+    """Refuse a picture that cannot be written before the work, not after it."""
+    known = (".png", ".pdf", ".svg")
+    if path is None:
+        return
+    if path.suffix.lower() not in known:
+        raise click.BadParameter(f"a picture ends in {', '.join(known)}; got {path.name!r}.")
+    if not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder {str(path.parent)!r} does not exist.")
+
+
+def _save(figure: Any, path: Path) -> None:
+    from eqgan.errors import InvalidInput
+
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InvalidInput(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _solved(name: str, result: Result) -> dict[str, Any]:
+    """Return the JSON document of a run."""
+    proof = result.certificate
+    return {
+        "game": name,
+        "solver": type(result.solver).__name__,
+        "status": result.status.name,
+        "message": result.message,
+        "converged": result.status.name == "CONVERGED",
+        "seed": result.seed,
+        "steps": result.steps,
+        "evaluations": result.evaluations,
+        "seconds": result.seconds,
+        "value": result.value,
+        "certificate": {
+            "exact": proof.exact,
+            "nash_conv": proof.nash_conv,
+            "nash_conv_upper": proof.nash_conv_upper,
+            "epsilon": proof.epsilon,
+            "exploitability": proof.exploitability,
+            "stderr": proof.stderr,
+            "regrets": proof.regrets,
+            "how": proof.how,
+        },
+        "strategies": dict(zip(result.game.players, result.profile, strict=True)),
+    }
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it: tensors as lists, NaN and infinities as null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return None
+    return value
+
+
+def _print_result(name: str, result: Result, plot: Path | None) -> None:
+    from eqgan.report import worded, worded_gap
+
+    table = _table(f"{name} by {type(result.solver).__name__}", "", "")
+    table.add_row("status", result.status.name)
+    table.add_row("", result.message)
+    table.add_row("value", worded(result.value))
+    table.add_row("NashConv", worded_gap(result.certificate))
+    for player, regret in result.certificate.regrets.items():
+        sign = "" if result.certificate.exact else ">= "
+        table.add_row(f"regret of {player}", sign + worded(regret))
+    table.add_row("measured by", result.certificate.how)
+    table.add_row("steps", f"{result.steps} ({result.evaluations:g} gradient evaluations)")
+    table.add_row("seconds", f"{result.seconds:.3g}")
+    for player, strategy in zip(result.game.players, result.profile, strict=True):
+        table.add_row(player, _worded_strategy(strategy))
+    if plot is not None:
+        table.add_row("picture", str(plot))
+    _print(table)
+
+
+def _worded_strategy(strategy: Any) -> str:
+    if isinstance(strategy, Mapping):
+        return "; ".join(f"{k}: {_worded_strategy(v)}" for k, v in strategy.items())
+    if strategy.dim() != 1:
+        return f"shape {tuple(strategy.shape)}; --json prints it"
+    head = ", ".join(f"{float(p):.4g}" for p in strategy[:SHOWN_ACTIONS])
+    more = len(strategy) - SHOWN_ACTIONS
+    return head + (f", ... and {more} more (--json prints all)" if more > 0 else "")
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), show_header=any(columns), title_justify="left")
+    for column in columns:
+        # Long words are folded, never cut: a cut number is a wrong number.
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    # Markup and highlighting would read brackets in names as commands.
+    Console(markup=False, highlight=False).print(table)
+
+
+# -- compare -------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True, metavar="GAMES...")
+@click.option("--solvers", help="Names, separated by commas; by default all that take a game.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option("--evaluations", default=2000, show_default=True, help="Joint gradients a run.")
+@click.option("--jobs", default=1, show_default=True, help="Processes, -1 for one a core.")
+@click.option("--csv", "form", flag_value="csv", help="Print every run as CSV.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print a Markdown table.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON document.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the gaps here.")
+@click.option("--progress/--no-progress", default=None, help="A bar on standard error.")
+@one_line_errors
+def compare(
+    names: tuple[str, ...],
+    solvers: str | None,
+    seeds: int,
+    evaluations: int,
+    jobs: int,
+    form: str | None,
+    plot: Path | None,
+    progress: bool | None,
+) -> None:
+    """Compare solvers on GAMES (names or files), from the same starts and at equal cost."""
+    import eqgan
+
+    _check_picture(plot)
+    board = {name: _game(name) for name in names}
+    table = eqgan.compare(
+        board,
+        solvers.split(",") if solvers else _usable(board.values()),
+        seeds=range(seeds),
+        evaluations=evaluations,
+        n_jobs=jobs,
+        progress=sys.stderr.isatty() and form is None if progress is None else progress,
+    )
+    if plot is not None:
+        _save(table.plot(), plot)
+    _print_comparison(table, form)
+
+
+def _usable(board: Iterable[Game]) -> list[str]:
+    """Return the names of the solvers that can take at least one of the games."""
+    from eqgan.registry import available_solvers, solver_class
+
+    games = list(board)
+    return [
+        name
+        for name in available_solvers()
+        if any(solver_class(name)().unsupported(game) is None for game in games)
+    ]
+
+
+def _print_comparison(table: Comparison, form: str | None) -> None:
+    from rich.console import Console
+
+    if form == "csv":
+        click.echo(table.to_csv(), nl=False)
+    elif form == "markdown":
+        click.echo(table.to_markdown())
+    elif form == "json":
+        rows, summary = map(asdict, table.rows), map(asdict, table.summary())
+        _print_json({"rows": list(rows), "summary": list(summary)})
+    else:
+        # A narrow terminal would cut numbers; it may wrap the lines instead.
+        width = max(Console().width, COMPARISON_WIDTH)
+        Console(width=width, highlight=False).print(table)
+
+
+# -- the lists -----------------------------------------------------------------------------------
+
+
+@main.command()
+@one_line_errors
+def solvers() -> None:
+    """List the solvers that are installed, other packages' included."""
+    from eqgan.registry import available_solvers
+
+    table = _table("", "solver", "what it does")
+    for name in available_solvers():
+        table.add_row(name, _first_line(name))
+    _print(table)
+
+
+def _first_line(name: str) -> str:
+    from eqgan.registry import solver_class
+
+    try:
+        doc = solver_class(name).__doc__ or "(not documented)"
+    except Exception as error:
+        # One broken plug-in must not hide the others.
+        return f"(cannot be used: {error})"
+    return doc.strip().splitlines()[0].split(", :math:")[0].rstrip(".") + "."
+
+
+@main.command()
+@one_line_errors
+def games() -> None:
+    """List the games that can be named, with their values where known."""
+    from eqgan.games import available_games, named_game
+
+    table = _table("", "name", "game", "known value")
+    for name in available_games():
+        game = named_game(name)
+        table.add_row(name, repr(game), "" if game.value is None else f"{game.value:g}")
+    _print(table)
+
+
+# -- demo ----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--out", default="out", show_default=True, type=click.Path(path_type=Path))
+@click.option("--data", type=click.Path(path_type=Path), help="Folder in MNIST's format.")
+@click.option("--quick", is_flag=True, help="A few seconds: the same studies, hardly trained.")
+@one_line_errors
+def demo(out: Path, data: Path | None, quick: bool) -> None:
+    """Solve four games with one call each, and write a report with pictures."""
+    from eqgan.demo import run_demo
+
+    report = run_demo(out, data=data, quick=quick)
+    click.echo(f"The report is {report}; its pictures lie beside it.")

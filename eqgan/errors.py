@@ -1,0 +1,42 @@
+"""Every error a user can cause, under one base class.
+
+Each leaf also derives from the builtin that a caller would guess, so ``except ValueError`` works
+too. Messages say what was expected, what came, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EqganError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class InvalidInput(EqganError, ValueError):
+    """A value, shape, dtype or device that the callee cannot use."""
+
+
+class UnsupportedGame(EqganError, TypeError):
+    """A solver or an oracle was given a game of a kind that it cannot take."""
+
+
+class UnknownName(EqganError, LookupError):
+    """A solver or game name that nobody registered."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
+        """Build the error for `name`, with the closest known name and the whole list."""
+        names = sorted(known)
+        close = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return cls(f"No {kind} is called {name!r}.{hint} Known: {', '.join(names)}.")
+
+
+class UnreadableFile(EqganError, ValueError):
+    """A file whose contents are not what its reader expects."""
+
+
+class CheckpointError(EqganError, RuntimeError):
+    """A checkpoint that is damaged, or that belongs to another run."""

@@ -1,0 +1,304 @@
+"""GANs: a generator and a discriminator on data, as a two-player game."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import vmap
+
+from eqgan.errors import InvalidInput
+from eqgan.games.neural import NetworkGame, Player
+from eqgan.gan.objectives import ObjectiveLike, as_objective
+from eqgan.profile import Profile, Strategy
+from eqgan.spaces import Box
+
+
+class GanBatch(NamedTuple):
+    """One evaluation's samples.
+
+    Attributes:
+        real: Data, `(batch_size, *data)`.
+        noise: The generator's input, `(batch_size, noise_dim)`.
+        blend: Where between real and fake the gradient penalty looks, `(batch_size, 1, ...)`;
+            ``None`` without a penalty.
+    """
+
+    real: Tensor
+    noise: Tensor
+    blend: Tensor | None
+
+
+class GAN(NetworkGame):
+    r"""A generative adversarial network: :math:`\min_u \max_v F(u, v)`.
+
+    Players come in the order (generator, discriminator). The payoff is what the discriminator
+    receives; the generator's training signal may differ (`eqgan.gan.objectives`). A gradient
+    penalty is no part of the payoff: the discriminator pays it on top, in training and in
+    certificates.
+
+    Args:
+        generator: Maps noise `(batch, noise_dim)` to samples `(batch, *data)`.
+        discriminator: Maps samples to one number each, `(batch,)` or `(batch, 1)`, no sigmoid.
+        data: The training data, `(N, *data)`: a tensor, an array, or a map-style `Dataset` of
+            tensors or of (tensor, label) pairs. Kept in memory on the networks' device.
+        noise_dim: Length of the generator's input, standard Gaussian noise.
+        objective: A name in `eqgan.gan.objectives.OBJECTIVES`, or an `Objective`. The plain name
+            ``"wasserstein"`` clips the critic's parameters to ±0.1.
+        batch_size: Samples an evaluation, real and fake each.
+
+    Raises:
+        InvalidInput: Modules or data whose shapes do not fit together.
+
+    References:
+        Goodfellow et al. 2014, arXiv:1406.2661; Arora et al. 2017, arXiv:1703.00573.
+
+    Example:
+        >>> import eqgan
+        >>> gan = GAN(nn.Linear(2, 2), nn.Linear(2, 1), torch.randn(500, 2), noise_dim=2)
+        >>> run = eqgan.solve(gan, "extragradient", max_steps=5)
+        >>> gan.generate(run.profile, 10, seed=1).shape
+        torch.Size([10, 2])
+    """
+
+    recommended = "extragradient"
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        data: Any,
+        noise_dim: int,
+        objective: ObjectiveLike = "minimax",
+        batch_size: int = 256,
+    ) -> None:
+        for name, number in (("noise_dim", noise_dim), ("batch_size", batch_size)):
+            if not isinstance(number, int | np.integer) or number < 1:
+                raise InvalidInput(f"{name} should be a whole number >= 1; got {number!r}.")
+        self.objective = as_objective(objective)
+        self.noise_dim = noise_dim
+        self.batch_size = batch_size
+        super().__init__(generator, discriminator, ("generator", "discriminator"))
+        self.data = _as_data(data).to(self.device, self.dtype)
+        self._check_shapes()
+        if self.objective.clip is not None:
+            clip = self.objective.clip
+            self.spaces = (self.spaces[0], Box((self.networks[1].size,), -clip, clip))
+
+    def _check_shapes(self) -> None:
+        x, y = (network.vector() for network in self.networks)
+        noise = torch.zeros(2, self.noise_dim, dtype=self.dtype, device=self.device)
+        shapes = (
+            f"the generator takes noise (2, {self.noise_dim}), data come as "
+            f"(2, {', '.join(map(str, self.data.shape[1:]))})"
+        )
+        real = self.data[:2] if len(self.data) > 1 else self.data.expand(2, *self.data.shape[1:])
+        fake = self._probe(0, x, noise, shapes)
+        if fake.shape != real.shape:
+            raise InvalidInput(
+                f"The generator should make samples like the data: {shapes}, and it makes "
+                f"{tuple(fake.shape)}."
+            )
+        scores = self._probe(1, y, real, shapes)
+        if scores.shape not in ((2,), (2, 1)):
+            raise InvalidInput(
+                "The discriminator should give one number a sample, (2,) or (2, 1): "
+                f"{shapes}, and it gives {tuple(scores.shape)}."
+            )
+        self.check_repeatable(lambda z: self.player(1, z[1])(self.player(0, z[0])(noise)))
+
+    def _probe(self, player: int, strategy: Tensor, inputs: Tensor, shapes: str) -> Tensor:
+        name = self.players[player]
+        try:
+            with torch.no_grad():
+                output: Any = self.networks[player](strategy, inputs)
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InvalidInput(
+                f"The {name} fails on an input of shape {tuple(inputs.shape)} ({reason}); {shapes}."
+            ) from error
+        if not isinstance(output, Tensor):
+            raise InvalidInput(f"The {name} should return a tensor; got {type(output).__name__}.")
+        return output
+
+    # -- samples -----------------------------------------------------------------------------
+
+    def sample(self, rng: torch.Generator) -> GanBatch:
+        """Return data drawn with replacement, noise, and blends for the penalty."""
+        size, device = self.batch_size, self.device
+        rows = torch.randint(len(self.data), (size,), generator=rng, device=device)
+        real = self.data.index_select(0, rows)
+        blend = None
+        if self.objective.penalty:
+            shape = (size,) + (1,) * (real.dim() - 1)
+            blend = torch.rand(shape, generator=rng, dtype=self.dtype, device=device)
+        return GanBatch(real, self.noise(size, rng), blend)
+
+    def noise(self, size: int, rng: torch.Generator) -> Tensor:
+        """Return the generator's input for `size` samples."""
+        return torch.randn(
+            size, self.noise_dim, generator=rng, dtype=self.dtype, device=self.device
+        )
+
+    # -- payoffs -----------------------------------------------------------------------------
+
+    @property
+    def trains_on_payoff(self) -> bool:
+        """Whether the generator descends the payoff itself."""
+        return self.objective.zero_sum
+
+    def payoff(self, z: Profile, batch: Any = None) -> Tensor:
+        """Return what the generator pays the discriminator on `batch`."""
+        discriminator = self.player(1, z[1])
+        fake = self.player(0, z[0])(batch.noise)
+        return self.objective.payoff(discriminator(batch.real), discriminator(fake))
+
+    def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
+        """Return what `player` pays; a gradient penalty is the discriminator's alone."""
+        if player == 1 and self.objective.penalty:
+            return self.losses(z, batch)[1]
+        return super().cost(z, player, batch)
+
+    def _penalty(self, discriminator: Player, batch: GanBatch, fake: Tensor) -> Tensor:
+        assert batch.blend is not None
+        between = torch.lerp(fake, batch.real, batch.blend)
+        slope = torch.func.grad(lambda s: discriminator(s).sum())(between)
+        length = slope.flatten(1).norm(dim=1)
+        penalty: Tensor = self.objective.penalty * (length - 1).square().mean()
+        return penalty
+
+    def losses(self, z: Profile, batch: Any = None) -> tuple[Tensor, ...]:
+        """Return the training signals of generator and discriminator."""
+        if self.trains_on_payoff:
+            return super().losses(z, batch)
+        discriminator = self.player(1, z[1])
+        fake = self.player(0, z[0])(batch.noise)
+        scores = discriminator(fake)
+        loss = -self.objective.payoff(discriminator(batch.real), scores)
+        if batch.blend is not None:
+            loss = loss + self._penalty(discriminator, batch, fake)
+        return self.objective.generator_loss(scores), loss
+
+    def pair_payoffs(self, xs: Strategy, ys: Strategy, batch: Any = None) -> Tensor:
+        """Return the payoff of every generator against every discriminator, `(K, L)`."""
+        real, fake = self._scores(self._fakes(xs, batch.noise), ys, batch)
+        return self._payoffs(real, fake)
+
+    def pair_losses(self, xs: Strategy, ys: Strategy, batch: Any = None) -> tuple[Tensor, Tensor]:
+        """Return both players' training losses for every pair, each `(K, L)`."""
+        if self.trains_on_payoff:
+            return super().pair_losses(xs, ys, batch)
+        fakes = self._fakes(xs, batch.noise)
+        real, fake = self._scores(fakes, ys, batch)
+        mine: Tensor = vmap(vmap(self.objective.generator_loss), out_dims=1)(fake)
+        theirs = -self._payoffs(real, fake)
+        if batch.blend is not None:
+            theirs = theirs + self._penalty_table(fakes, ys, batch)
+        return mine, theirs
+
+    def _payoffs(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoffs `(K, L)` of scores on data `(L, B)` and on fakes `(L, K, B)`."""
+        table: Tensor = vmap(vmap(self.objective.payoff, (None, 0)), out_dims=1)(real, fake)
+        return table
+
+    def _fakes(self, xs: Strategy, noise: Tensor) -> Tensor:
+        generator = self.networks[0]
+        assert isinstance(xs, Tensor)
+        run = vmap(lambda p: generator.run(p.values(), noise))
+        fakes: Tensor = run(generator.split(xs))
+        return fakes
+
+    def _scores(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> tuple[Tensor, Tensor]:
+        """Return the discriminators' outputs on data `(L, B)` and on all fakes `(L, K, B)`.
+
+        All generators run under one vmap, then all discriminators under one vmap over the data and
+        every fake at once: the number of kernels does not grow with K times L.
+        """
+        discriminator = self.networks[1]
+        assert isinstance(ys, Tensor)
+        samples = torch.cat((batch.real, fakes.flatten(0, 1)))
+        run = vmap(lambda p: discriminator.run(p.values(), samples))
+        scores = run(discriminator.split(ys)).reshape(ys.shape[0], 1 + len(fakes), -1)
+        return scores[:, 0], scores[:, 1:]
+
+    def _penalty_table(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> Tensor:
+        discriminator = self.networks[1]
+        assert isinstance(ys, Tensor)
+
+        def one(parameters: dict[str, Tensor], fake: Tensor) -> Tensor:
+            values = parameters.values()
+            return self._penalty(lambda s: discriminator.run(values, s), batch, fake)
+
+        table: Tensor = vmap(vmap(one, (0, None)), (None, 0))(discriminator.split(ys), fakes)
+        return table
+
+    # -- what people want from a trained GAN ----------------------------------------------------
+
+    def generate(self, z: Profile, n: int, seed: int = 0, chunk: int = 4096) -> Tensor:
+        """Return `n` samples of the generator in `z`.
+
+        Args:
+            z: A profile of this game.
+            n: How many samples.
+            seed: Seed of the noise.
+            chunk: Samples made at a time, which bounds the memory.
+
+        Returns:
+            Shape `(n, *data)`.
+        """
+        (x, _), rng = self.as_profile(z), self.generator(seed)
+        return torch.cat([self.make(x, part) for part in torch.split(self.noise(n, rng), chunk)])
+
+    def make(self, x: Strategy, noise: Tensor) -> Tensor:
+        """Return the samples that the generator `x` makes of `noise`, without a graph.
+
+        Raises:
+            InvalidInput: A generator that cannot take so few samples at once.
+        """
+        try:
+            with torch.no_grad():
+                return self.player(0, x)(noise)
+        except ValueError as error:
+            raise InvalidInput(
+                f"The generator cannot make {len(noise)} samples at once ({error}); BatchNorm in "
+                "training mode needs several: call .eval() on it, or use GroupNorm."
+            ) from error
+
+
+def _as_data(data: Any) -> Tensor:
+    if isinstance(data, torch.utils.data.Dataset):
+        data = _stacked(data)
+    try:
+        tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"data should be a tensor, an array or a Dataset; got {type(data).__name__}."
+        ) from error
+    if tensor.dim() < 2 or len(tensor) == 0:
+        raise InvalidInput(
+            f"data should have shape (N, *data) with N >= 1; got {tuple(tensor.shape)}. Add a "
+            "dimension with data[:, None] if samples are numbers."
+        )
+    if not tensor.is_floating_point():
+        raise InvalidInput(
+            f"data should be floating numbers on the generator's scale; got {tensor.dtype}. Images "
+            "of bytes become data.float() / 127.5 - 1 for a generator that ends in tanh."
+        )
+    if not bool(torch.isfinite(tensor).all()):
+        raise InvalidInput("data should be finite; got NaN or infinite entries.")
+    return tensor.detach()
+
+
+def _stacked(data: Any) -> Tensor:
+    try:
+        items = [data[i] for i in range(len(data))]
+        samples = [item[0] if isinstance(item, tuple | list) else item for item in items]
+        return torch.stack([torch.as_tensor(sample) for sample in samples])
+    except (TypeError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidInput(
+            "A Dataset should have a length and give tensors of one shape, or pairs of a tensor "
+            f"and a label; this one does not ({reason})."
+        ) from error

@@ -1,0 +1,210 @@
+"""Mixtures: a game in which each player draws one of K strategies of a base game."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.game import Game, ZeroSumGame, require_zero_sum
+from eqgan.games.gan import GAN
+from eqgan.profile import Profile, Strategy
+from eqgan.spaces import Product, Simplex, Space, Stacked
+
+
+class Mixed(ZeroSumGame):
+    r"""The mixed extension of a game over K and L strategies of its players.
+
+    A strategy is ``{"weights": (K,), "atoms": (K, d)}``: play atom i with probability
+    :math:`w_i`. The payoff is :math:`\sum_{ij} w^x_i w^y_j F(x_i, y_j)`, atoms and weights both
+    move, and one sample is shared by all pairs. Where a game has no pure equilibrium its mixed
+    extension nearly does, with few atoms (Arora et al. 2017, theorem 4.3).
+
+    Args:
+        game: The base game; its strategies are single tensors, and it is no batch.
+        sizes: Atoms of each player, ``(K, L)``.
+
+    Raises:
+        UnsupportedGame: A base game that cannot be mixed.
+        InvalidInput: Sizes below 1.
+
+    References:
+        Arora et al. 2017, arXiv:1703.00573 (MIX+GAN).
+
+    Example:
+        >>> import eqgan
+        >>> mix = Mixed(eqgan.games.DiracGAN(), (2, 3))
+        >>> z = mix.initial(mix.generator(0))
+        >>> z[0]["weights"], mix.payoff_table(z).shape
+        (tensor([0.5000, 0.5000], dtype=torch.float64), torch.Size([2, 3]))
+    """
+
+    recommended = "mix_gan"
+
+    def __init__(self, game: Game, sizes: tuple[int, int]) -> None:
+        base = require_zero_sum(game, "Mixed")
+        if len(sizes) != 2 or any(not isinstance(k, int) or k < 1 for k in sizes):
+            raise InvalidInput(f"sizes should be two whole numbers >= 1; got {sizes!r}.")
+        if base.batch_shape or any(isinstance(space, Product) for space in base.spaces):
+            raise UnsupportedGame(
+                "Mixed takes one game whose strategies are single tensors; got "
+                f"{'a batch of games' if base.batch_shape else type(base).__name__}."
+            )
+        if isinstance(base, GAN) and max(sizes) > 1:
+            _refuse_batch_norm(base)
+        self.base = base
+        self.sizes = (int(sizes[0]), int(sizes[1]))
+        self.dtype, self.device = base.dtype, base.device
+        self.players, self.receiver = base.players, base.receiver
+        self.lipschitz = base.lipschitz
+        self.spaces: tuple[Space[Any], ...] = tuple(
+            Product({"weights": Simplex(k), "atoms": Stacked(space, k)})
+            for k, space in zip(self.sizes, base.spaces, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        return f"Mixed({self.base!r}, {self.sizes})"
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the base game is."""
+        return self.base.stochastic
+
+    @property
+    def trains_on_payoff(self) -> bool:
+        """Whether the base game does."""
+        return self.base.trains_on_payoff
+
+    def sample(self, rng: torch.Generator) -> Any:
+        """Return a sample of the base game, shared by all pairs."""
+        return self.base.sample(rng)
+
+    def initial(self, rng: torch.Generator) -> Profile:
+        """Return uniform weights; atom 0 is the base game's start, the others are random."""
+        count = max(self.sizes)
+        starts = [self.base.initial(rng), *(self.base.random(rng) for _ in range(count - 1))]
+        return self.uniform(starts)
+
+    def random(self, rng: torch.Generator) -> Profile:
+        """Return uniform weights on random atoms."""
+        return self.uniform([self.base.random(rng) for _ in range(max(self.sizes))])
+
+    def uniform(self, profiles: list[Profile]) -> Profile:
+        """Return the profile that mixes the first K and L strategies of `profiles` equally."""
+        return Profile(
+            {
+                "weights": torch.full((k,), 1.0 / k, **self.options),
+                "atoms": torch.stack([_tensor(z[player]) for z in profiles[:k]]),
+            }
+            for player, k in enumerate(self.sizes)
+        )
+
+    def payoff_table(self, z: Profile, batch: Any = None) -> Tensor:
+        """Return what the receiver gets from every pair of atoms, `(K, L)`."""
+        if self.sizes == (1, 1):
+            # One atom each is the base game, to the last bit.
+            return self.base.payoff(self._single(z), batch).reshape(1, 1)
+        return self.base.pair_payoffs(_part(z[0], "atoms"), _part(z[1], "atoms"), batch)
+
+    def payoff(self, z: Profile, batch: Any = None) -> Tensor:
+        """Return the expected payoff over both mixtures."""
+        return self._expectation(z, self.payoff_table(z, batch))
+
+    def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
+        """Return what `player` pays; discriminators pay their gradient penalty too."""
+        if player == 1 and isinstance(self.base, GAN) and self.base.objective.penalty:
+            return self.losses(z, batch)[1]
+        return super().cost(z, player, batch)
+
+    def regrets(self, z: Profile) -> tuple[Tensor, Tensor] | None:
+        """Return the base game's exact regrets at the mean strategies, where costs are linear."""
+        if not self.base.linear or self.stochastic:
+            return None
+        return self.base.regrets(Profile(_part(s, "weights") @ _part(s, "atoms") for s in z))
+
+    def losses(self, z: Profile, batch: Any = None) -> tuple[Tensor, Tensor]:
+        """Return the expected training losses over both mixtures."""
+        if self.sizes == (1, 1):
+            mine, theirs = (t.reshape(1, 1) for t in self.base.losses(self._single(z), batch))
+        else:
+            xs, ys = (_part(s, "atoms") for s in z)
+            mine, theirs = self.base.pair_losses(xs, ys, batch)
+        return self._expectation(z, mine), self._expectation(z, theirs)
+
+    def _expectation(self, z: Profile, table: Tensor) -> Tensor:
+        return _part(z[0], "weights") @ table @ _part(z[1], "weights")
+
+    def _single(self, z: Profile) -> Profile:
+        return Profile(_part(s, "atoms")[0] for s in z)
+
+    def deviations(self, z: Profile, player: int) -> tuple[Game, Profile]:
+        """Return the game in which `player` plays one atom, and `z` with its likeliest one there.
+
+        A best response to a mixture can always be pure, so no more atoms need be searched.
+        """
+        sizes = (1, self.sizes[1]) if player == 0 else (self.sizes[0], 1)
+        likeliest = int(_part(z[player], "weights").argmax())
+        atom = _part(z[player], "atoms")[likeliest]
+        return Mixed(self.base, sizes), z.replace(player, self.pure(atom))
+
+    def pure(self, atom: Tensor) -> Strategy:
+        """Return the mixture of one atom."""
+        return {"weights": torch.ones(1, **self.options), "atoms": atom[None]}
+
+    def perturb(self, strategy: Strategy, player: int, rng: torch.Generator) -> Strategy:
+        """Return the mixture with every atom perturbed as the base game does."""
+        atoms = [_tensor(self.base.perturb(atom, player, rng)) for atom in _part(strategy, "atoms")]
+        return {"weights": _part(strategy, "weights"), "atoms": torch.stack(atoms)}
+
+    def generate(self, z: Profile, n: int, seed: int = 0) -> Tensor:
+        """Return `n` samples, each from a generator drawn by the mixture's weights.
+
+        Args:
+            z: A profile of this game.
+            n: How many samples.
+            seed: Seed of the draws and the noise.
+
+        Returns:
+            Shape `(n, *data)`.
+
+        Raises:
+            UnsupportedGame: The base game is no GAN.
+        """
+        if not isinstance(self.base, GAN):
+            raise UnsupportedGame(f"Only GANs generate samples; got {type(self.base).__name__}.")
+        z, rng = self.as_profile(z), self.generator(seed)
+        weights, atoms = _part(z[0], "weights"), _part(z[0], "atoms")
+        samples = torch.empty((n, *self.base.data.shape[1:]), **self.options)
+        if n == 0:
+            return samples
+        chosen = torch.multinomial(weights, n, replacement=True, generator=rng)
+        noise = self.base.noise(n, rng)
+        for k, atom in enumerate(atoms):
+            rows = (chosen == k).nonzero().squeeze(-1)
+            for part in torch.split(rows, 4096):
+                if len(part):
+                    samples[part] = self.base.make(atom, noise[part])
+        return samples
+
+
+def _part(strategy: Strategy, name: str) -> Tensor:
+    assert not isinstance(strategy, Tensor)
+    return strategy[name]
+
+
+def _tensor(strategy: Strategy) -> Tensor:
+    assert isinstance(strategy, Tensor)
+    return strategy
+
+
+def _refuse_batch_norm(gan: GAN) -> None:
+    norms = torch.nn.modules.batchnorm._BatchNorm
+    for name, part in gan.networks[1].module.named_modules():
+        if isinstance(part, norms):
+            raise UnsupportedGame(
+                f"The discriminator's {name} is a {type(part).__name__}, which would mix the "
+                "statistics of all generators: discriminators of a mixture see their samples in "
+                "one batch. Use GroupNorm (torch.nn.GroupNorm) instead."
+            )

@@ -1,0 +1,178 @@
+r"""What GAN players want: objectives as functions of the discriminator's outputs.
+
+The discriminator gives one number a sample, without a final sigmoid: `real` on data, `fake` on
+generated samples. `payoff` is what the discriminator receives, and what certificates measure;
+`generator_loss` is the training signal of the generator, which some objectives choose differently.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid, relu
+
+from eqgan.errors import InvalidInput, UnknownName
+
+
+class Objective(ABC):
+    """A pair of payoff and training signal.
+
+    Attributes:
+        zero_sum: Whether the generator is trained on the payoff itself.
+        clip: The discriminator's parameters are kept within ±clip; ``None`` for no bound.
+        penalty: Weight of the gradient penalty that the discriminator pays; 0 for none.
+    """
+
+    zero_sum: bool = True
+    clip: float | None = None
+    penalty: float = 0.0
+
+    @abstractmethod
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return what the discriminator receives, a 0-dimensional tensor."""
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return what the generator's steps descend."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Minimax(Objective):
+    r"""The original GAN, :math:`E \log D(x) + E \log(1 - D(G(h)))`, `D` the sigmoid of the output.
+
+    References:
+        Goodfellow et al. 2014, arXiv:1406.2661.
+
+    Example:
+        >>> import torch
+        >>> round(float(Minimax().payoff(torch.zeros(4), torch.zeros(4))), 4)
+        -1.3863
+    """
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff."""
+        return logsigmoid(real).mean() + logsigmoid(-fake).mean()
+
+
+@dataclass(frozen=True)
+class NonSaturating(Minimax):
+    r"""The original payoff; the generator descends :math:`-E \log D(G(h))` instead.
+
+    References:
+        Goodfellow et al. 2014, arXiv:1406.2661.
+    """
+
+    zero_sum = False
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return the non-saturating loss."""
+        return -logsigmoid(fake).mean()
+
+
+@dataclass(frozen=True)
+class Wasserstein(Objective):
+    r"""The critic's :math:`E D(x) - E D(G(h))`, kept bounded by clipping or by a penalty.
+
+    Args:
+        clip: Keep every parameter of the critic within ±clip (its set becomes a box).
+        penalty: :math:`\lambda` of :math:`\lambda E (\lVert\nabla D(\hat x)\rVert - 1)^2`, which
+            the critic pays; :math:`\hat x` lies between a real and a fake sample, uniform per
+            sample.
+
+    References:
+        Arjovsky et al. 2017, arXiv:1701.07875; Gulrajani et al. 2017, arXiv:1704.00028.
+    """
+
+    clip: float | None = None
+    penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.clip is not None and not self.clip > 0:
+            raise InvalidInput(f"clip should be > 0; got {self.clip}.")
+        if not self.penalty >= 0:
+            raise InvalidInput(f"penalty should be >= 0; got {self.penalty}.")
+
+    @property
+    def zero_sum(self) -> bool:  # type: ignore[override]
+        """With a penalty the generator does not descend the penalty's gradient."""
+        return self.penalty == 0
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff before the penalty."""
+        return real.mean() - fake.mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return the generator's part of the payoff."""
+        return -fake.mean()
+
+
+@dataclass(frozen=True)
+class LeastSquares(Objective):
+    r"""The discriminator's :math:`-\tfrac12 E (D(x) - 1)^2 - \tfrac12 E D(G(h))^2`.
+
+    The generator descends :math:`\tfrac12 E (D(G(h)) - 1)^2`.
+
+    References:
+        Mao et al. 2017, arXiv:1611.04076.
+    """
+
+    zero_sum = False
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff."""
+        return -0.5 * (real - 1).square().mean() - 0.5 * fake.square().mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return the generator's training signal."""
+        return 0.5 * (fake - 1).square().mean()
+
+
+@dataclass(frozen=True)
+class Hinge(Objective):
+    r"""The discriminator's :math:`-E (1 - D(x))_+ - E (1 + D(G(h)))_+`.
+
+    The generator descends :math:`-E D(G(h))`.
+
+    References:
+        Lim and Ye 2017, arXiv:1705.02894.
+    """
+
+    zero_sum = False
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff."""
+        return -relu(1 - real).mean() - relu(1 + fake).mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return the generator's training signal."""
+        return -fake.mean()
+
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "minimax": Minimax,
+    "non_saturating": NonSaturating,
+    "wasserstein": Wasserstein,
+    "least_squares": LeastSquares,
+    "hinge": Hinge,
+}
+
+ObjectiveLike: TypeAlias = str | Objective
+
+
+def as_objective(objective: ObjectiveLike) -> Objective:
+    """Return the objective for a name, or the instance itself.
+
+    Raises:
+        UnknownName: No objective has that name; the closest is named.
+    """
+    if isinstance(objective, Objective):
+        return objective
+    if objective not in OBJECTIVES:
+        raise UnknownName.of("objective", str(objective), OBJECTIVES)
+    if objective == "wasserstein":
+        # Without a bound the critic's best response is infinite.
+        return Wasserstein(clip=0.1)
+    return OBJECTIVES[objective]()

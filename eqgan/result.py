@@ -1,0 +1,152 @@
+"""What a run returns: status, trace, profile and certificate."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, overload
+
+from torch import Tensor
+
+from eqgan.certificate import Certificate, measure, payoff_of
+from eqgan.errors import InvalidInput
+from eqgan.game import Game
+from eqgan.oracle import Oracle
+from eqgan.profile import Profile
+
+if TYPE_CHECKING:
+    from eqgan.solver import Solver
+
+
+class Status(Enum):
+    """Why a run ended; the value is the sentence the user reads."""
+
+    CONVERGED = "the tolerance was reached"
+    MAX_STEPS = "the step limit came before the tolerance was reached"
+    TIME_LIMIT = "the time limit came before the tolerance was reached"
+    STOPPED = "it was stopped from outside (a callback, or Ctrl-C)"
+    DIVERGED = "the iterates blew up; the profile is the last finite one that was seen"
+
+
+class Trace(Sequence[dict[str, float]]):
+    """What was measured during a run, one row (a dict) a check.
+
+    Example:
+        >>> trace = Trace([{"step": 0, "nash_conv": 1.0}, {"step": 10, "nash_conv": 0.1}])
+        >>> trace.column("nash_conv"), trace[-1]["step"]
+        ([1.0, 0.1], 10)
+    """
+
+    def __init__(self, rows: Sequence[dict[str, float]] = ()) -> None:
+        self.rows = list(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, float]]:
+        return iter(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, float]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, float]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, float] | list[dict[str, float]]:
+        return self.rows[index]
+
+    def __repr__(self) -> str:
+        return f"Trace({len(self)} rows of {', '.join(self.columns)})"
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that any row has, in order of appearance."""
+        return list(dict.fromkeys(key for row in self.rows for key in row))
+
+    def column(self, name: str) -> list[float]:
+        """Return one column, NaN where a row lacks it."""
+        if name not in self.columns:
+            raise InvalidInput(
+                f"The trace has no column {name!r}; it has {', '.join(self.columns)}."
+            )
+        return [row.get(name, math.nan) for row in self.rows]
+
+    def to_csv(self) -> str:
+        """Return the rows as CSV text with a header."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame (pandas must be installed)."""
+        import pandas
+
+        return pandas.DataFrame(self.rows)
+
+
+@dataclass(repr=False)
+class Result:
+    """The outcome of `solve`.
+
+    Attributes:
+        game: The game that was solved.
+        solver: The solver, with its hyper-parameters.
+        profile: What the solver proposes: last iterate, average or mixture, as its rule says.
+        last: The last iterate; ``solve(..., init=result.last, state=result.state)`` goes on.
+        state: The solver's memory.
+        status: Why the run ended.
+        message: The status as a sentence about this run.
+        trace: What was measured on the way.
+        steps: Solver steps taken.
+        evaluations: Joint gradients evaluated (one counts both players once).
+        seconds: Wall-clock time.
+        oracle: The oracle of `certificate`; ``None`` for the strongest that serves the game.
+        seed: Seed of the run, and of the certificate.
+        known: The certificate, if the run has measured it already.
+    """
+
+    game: Game
+    solver: Solver[Any]
+    profile: Profile
+    last: Profile
+    state: Any
+    status: Status
+    message: str
+    trace: Trace
+    steps: int
+    evaluations: float
+    seconds: float
+    oracle: Oracle | None = None
+    seed: int = 0
+    known: Certificate | None = field(default=None, kw_only=True)
+
+    @functools.cached_property
+    def certificate(self) -> Certificate:
+        """How far `profile` is from equilibrium.
+
+        Exact and cheap oracles have run already; a search by gradients (networks) is only paid for
+        when this is first read.
+        """
+        if self.known is not None:
+            return self.known
+        return measure(self.game, self.profile, self.oracle, seed=self.seed)
+
+    @functools.cached_property
+    def value(self) -> float | Tensor:
+        """The payoff at `profile`: what the row player, or the discriminator, receives."""
+        value = self.known.value if self.known is not None else payoff_of(self.game, self.profile)
+        return float(value) if value.dim() == 0 else value
+
+    def __repr__(self) -> str:
+        gap = repr(self.known) if self.known is not None else "not measured yet: read .certificate"
+        return (
+            f"Result({self.status.name} by {type(self.solver).__name__} after {self.steps} steps, "
+            f"{self.evaluations:g} evaluations, {self.seconds:.3g} s\n"
+            f"  {self.message}\n"
+            f"  {gap})"
+        )

@@ -1,0 +1,176 @@
+"""`solve`: the one call that runs every solver on every game."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eqgan.certificate import check_oracle
+from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.game import Game
+from eqgan.loop import Callback, Run
+from eqgan.oracle import Oracle
+from eqgan.profile import Profile
+from eqgan.registry import as_solver
+from eqgan.result import Result
+from eqgan.solver import Solver
+
+
+def solve(
+    game: Game,
+    solver: str | Solver[Any] = "auto",
+    *,
+    init: Profile | Sequence[Any] | None = None,
+    state: Any = None,
+    max_steps: int = 10_000,
+    tol: float = 1e-6,
+    oracle: Oracle | None = None,
+    check_every: int | None = None,
+    callbacks: Sequence[Callback] = (),
+    time_limit: float | None = None,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> Result:
+    """Run a solver on a game until an equilibrium is proved, or a limit comes.
+
+    The run ends CONVERGED when the certificate proves a NashConv of at most `tol`. Where only a
+    lower bound is to be had and losses are exact, it ends CONVERGED when that bound and the
+    natural residual are at most `tol`, and `message` says that this is a stationary point.
+    Stochastic games (networks) never end CONVERGED: nothing is proved on the way.
+
+    Args:
+        game: The game.
+        solver: A registered name, ``"auto"`` (the game recommends one), or a `Solver` instance.
+        init: Where to start; by default `game.initial`.
+        state: A solver's memory to go on from, with `init` the profile that belongs to it.
+        max_steps: Most solver steps.
+        tol: Absolute gap, in payoff units, at which to stop; 0 to run on.
+        oracle: How gaps are measured; by default the strongest that serves the game, during the
+            run if it is cheap. An oracle given here runs at every check, whatever it costs.
+        check_every: Steps between checks; by default a hundredth of `max_steps`.
+        callbacks: Called after each check with a `Progress`; returned numbers join the trace.
+        time_limit: Wall-clock limit in seconds.
+        seed: Seed of samples and restarts; equal seeds give equal bits.
+        device: Move the game first; ``"auto"`` takes a GPU when there is one.
+        checkpoint: File that the run is saved to.
+        checkpoint_every: Steps between saves; by default every check.
+        resume: Go on from `checkpoint` if it exists, bit-equal to an unbroken run.
+        progress: Show a progress bar on the terminal.
+
+    Returns:
+        The result. Its `certificate` says how far `profile` is from equilibrium.
+
+    Raises:
+        InvalidInput: Arguments that make no sense, or a start that does not fit the game.
+        UnknownName: No such solver.
+        UnsupportedGame: The solver cannot take this game; the message says why.
+        CheckpointError: The checkpoint is damaged or belongs to another run.
+
+    Example:
+        >>> import eqgan
+        >>> game = eqgan.games.MatrixGame([[2, -1], [-1, 1]])
+        >>> result = eqgan.solve(game)
+        >>> result.status.name, round(result.value, 6), result.certificate.exact
+        ('CONVERGED', 0.2, True)
+    """
+    if not isinstance(game, Game):
+        raise InvalidInput(
+            f"solve expects a game, such as eqgan.games.MatrixGame(A); got {type(game).__name__}."
+        )
+    _check_limits(
+        max_steps, tol, check_every, time_limit, checkpoint, checkpoint_every, resume, seed
+    )
+    check_oracle(oracle, game)
+    start = None if init is None else game.as_profile(init, "init")
+    if device is not None:
+        game = game.to(_as_device(device))
+    method = as_solver(solver, game)
+    reason = method.unsupported(game)
+    if reason is not None:
+        raise UnsupportedGame(f"{type(method).__name__} cannot take this game: {reason}.")
+    seed, max_steps = operator.index(seed), operator.index(max_steps)
+    rng = game.generator(seed)
+    z = game.initial(rng) if start is None else start.to(game.device)
+    game.check_losses(z)
+    run = Run(
+        game=game,
+        solver=method,
+        z=z,
+        state=method.init(game, z) if state is None else state,
+        rng=rng,
+        seed=seed,
+        max_steps=max_steps,
+        tol=tol,
+        oracle=oracle,
+        check_every=check_every or max(1, max_steps // 100),
+        callbacks=list(callbacks),
+        time_limit=math.inf if time_limit is None else time_limit,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint_every=checkpoint_every or check_every or max(1, max_steps // 100),
+    )
+    if resume and run.checkpoint is not None and run.checkpoint.exists():
+        run.restore()
+    if progress:
+        from eqgan.progress import progress_bar
+
+        with progress_bar(type(method).__name__, max_steps) as callback:
+            run.callbacks.append(callback)
+            return run.finish(run.loop())
+    return run.finish(run.loop())
+
+
+def _as_device(device: torch.device | str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise InvalidInput(f"device should be 'cpu', 'cuda' or 'auto'; got {device!r}.") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput(f"device={str(device)!r}, but torch sees no GPU here; use 'auto'.")
+    return found
+
+
+def _whole(value: Any, least: int) -> bool:
+    try:
+        return least <= operator.index(value) < 2**63
+    except TypeError:
+        return False
+
+
+def _check_limits(
+    max_steps: int,
+    tol: float,
+    check_every: int | None,
+    time_limit: float | None,
+    checkpoint: str | Path | None,
+    checkpoint_every: int | None,
+    resume: bool,
+    seed: int,
+) -> None:
+    counts = {
+        "seed": (seed, 0),
+        "max_steps": (max_steps, 0),
+        "check_every": (check_every, 1),
+        "checkpoint_every": (checkpoint_every, 1),
+    }
+    for name, (count, least) in counts.items():
+        if count is not None and not _whole(count, least):
+            raise InvalidInput(f"{name} should be a whole number >= {least}; got {count!r}.")
+    if not tol >= 0:
+        raise InvalidInput(f"tol should be a number >= 0; got {tol!r}.")
+    if time_limit is not None and not time_limit > 0:
+        raise InvalidInput(f"time_limit should be seconds > 0; got {time_limit!r}.")
+    if checkpoint is None and (resume or checkpoint_every):
+        raise InvalidInput("resume and checkpoint_every need a file: pass checkpoint='run.ckpt'.")
+    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+        raise InvalidInput(f"The folder of checkpoint={str(checkpoint)!r} does not exist.")

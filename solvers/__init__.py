@@ -1,0 +1,44 @@
+"""The built-in solvers, one method (or close family) a file.
+
+They are found through the entry-point group ``eqgan.solvers`` like anyone else's; this list is for
+people and type checkers.
+"""
+
+if __name__ != "eqgan.solvers":
+    raise ImportError("Import the solvers as eqgan.solvers; `solvers` is only their folder.")
+
+from eqgan.solvers.alternating_gradient import AlternatingGradient
+from eqgan.solvers.averaging import Averaged, MovingAverage
+from eqgan.solvers.best_so_far import BestSoFar
+from eqgan.solvers.extragradient import Extragradient
+from eqgan.solvers.fictitious_play import FictitiousPlay
+from eqgan.solvers.interior_point import InteriorPoint
+from eqgan.solvers.linear_program import LinearProgram
+from eqgan.solvers.mix_gan import MixGan
+from eqgan.solvers.multiplicative_weights import (
+    MultiplicativeWeights,
+    OptimisticMultiplicativeWeights,
+)
+from eqgan.solvers.optimistic_gradient import OptimisticGradient
+from eqgan.solvers.regret_matching import RegretMatching, RegretMatchingPlus
+from eqgan.solvers.simultaneous_gradient import SimultaneousGradient
+from eqgan.solvers.support_polish import SupportPolish
+
+__all__ = [
+    "AlternatingGradient",
+    "Averaged",
+    "BestSoFar",
+    "Extragradient",
+    "FictitiousPlay",
+    "InteriorPoint",
+    "LinearProgram",
+    "MixGan",
+    "MovingAverage",
+    "MultiplicativeWeights",
+    "OptimisticGradient",
+    "OptimisticMultiplicativeWeights",
+    "RegretMatching",
+    "RegretMatchingPlus",
+    "SimultaneousGradient",
+    "SupportPolish",
+]

@@ -1,0 +1,104 @@
+"""A wrapper that proposes the best profile seen so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from eqgan.certificate import measure
+from eqgan.errors import InvalidInput
+from eqgan.game import Game
+from eqgan.oracle import Oracle, default_oracle
+from eqgan.profile import Profile
+from eqgan.solver import Solver
+from eqgan.solvers.optimistic_gradient import OptimisticGradient
+
+SEED = 1
+"""Of the looks. A run's own certificate takes its seed, so that the choice does not flatter it."""
+
+
+@dataclass(frozen=True)
+class BestState:
+    """The wrapped solver's memory, the best proposal, its gap, and the number of steps."""
+
+    inner: Any
+    best: Profile
+    gap: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class BestSoFar(Solver[BestState]):
+    """The proposal with the smallest measured NashConv among those that were looked at.
+
+    A batch is judged by its worst game. Where only lower bounds are to be had (networks), the
+    choice is by lower bounds: cheap talk, unless the oracle is strong.
+
+    Args:
+        solver: The solver whose proposals are compared.
+        every: Steps between looks.
+        oracle: How gaps are measured; by default the strongest oracle that serves the game.
+
+    Example:
+        >>> import eqgan
+        >>> game = eqgan.games.rock_paper_scissors()
+        >>> start = ([0.6, 0.3, 0.1], [0.2, 0.2, 0.6])
+        >>> solver = BestSoFar(eqgan.solvers.FictitiousPlay(), every=1)
+        >>> gaps = eqgan.solve(game, solver, init=start, max_steps=200).trace.column("nash_conv")
+        >>> gaps == sorted(gaps, reverse=True)
+        True
+    """
+
+    solver: Solver[Any] = field(default_factory=OptimisticGradient)
+    every: int = 10
+    oracle: Oracle | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.every < 1:
+            raise InvalidInput(f"every should be >= 1; got {self.every}.")
+
+    def evaluations(self, game: Game) -> float:
+        """Return what a step of the wrapped solver costs, and its share of a look."""
+        known = type(game).regrets is not Game.regrets and self.oracle is None
+        look = 0.0 if known else (self.oracle or default_oracle(game)).evaluations
+        return self.solver.evaluations(game) + look / self.every
+
+    def unsupported(self, game: Game) -> str | None:
+        """Return the oracle's reason, or the wrapped solver's."""
+        reason = None if self.oracle is None else self.oracle.unsupported(game)
+        return reason or self.solver.unsupported(game)
+
+    def init(self, game: Game, z: Profile) -> BestState:
+        """Return the start as the best so far."""
+        return BestState(self.solver.init(game, z), z, self._gap(game, z), 0)
+
+    def step(
+        self, game: Game, z: Profile, state: BestState, rng: torch.Generator
+    ) -> tuple[Profile, BestState]:
+        """Step the wrapped solver; every so often compare its proposal with the best."""
+        z, inner = self.solver.step(game, z, state.inner, rng)
+        best, gap = state.best, state.gap
+        if (state.steps + 1) % self.every == 0 or self.solver.finished(inner):
+            proposal = self.solver.output(z, inner)
+            new_gap = self._gap(game, proposal)
+            if new_gap < gap:
+                best, gap = proposal, new_gap
+        return z, BestState(inner, best, gap, state.steps + 1)
+
+    def _gap(self, game: Game, z: Profile) -> float:
+        if not z.is_finite():
+            return math.inf
+        gap = float(measure(game, z, self.oracle, seed=SEED).lower.sum(0).max())
+        return gap if gap == gap else math.inf
+
+    def output(self, z: Profile, state: BestState) -> Profile:
+        """Return the best proposal so far."""
+        return state.best
+
+    def finished(self, state: BestState) -> bool:
+        """Return whether the wrapped solver has finished."""
+        return self.solver.finished(state.inner)

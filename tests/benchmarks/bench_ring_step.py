@@ -1,0 +1,122 @@
+"""A simultaneous Adam step on the ring: the library beside a hand-written torch loop.
+
+Both train the same networks on batches drawn the same way, in one process and in turn, so that the
+ratio holds when the machine's speed drifts. Run with ``make bench``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import logsigmoid
+
+import eqgan
+from eqgan.gan.networks import mlp
+
+BATCH = 256
+WIDTH = 128
+
+
+def networks() -> tuple[nn.Sequential, nn.Sequential]:
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        return mlp([2, WIDTH, WIDTH, 2]), mlp([2, WIDTH, WIDTH, 1])
+
+
+def ring() -> torch.Tensor:
+    rng = torch.Generator().manual_seed(0)
+    angle = torch.randint(8, (100_000,), generator=rng) * (2 * torch.pi / 8)
+    centers = torch.stack((angle.cos(), angle.sin()), 1)
+    return centers + 0.01 * torch.randn(100_000, 2, generator=rng)
+
+
+def library_step(objective: str) -> Callable[[], None]:
+    """One step of `simultaneous_gradient` with Adam, as `solve` takes it."""
+    gan = eqgan.games.GAN(*networks(), ring(), noise_dim=2, objective=objective, batch_size=BATCH)
+    solver = eqgan.solvers.SimultaneousGradient(rule=eqgan.Adam(1e-3, betas=(0.5, 0.9)))
+    rng = gan.generator(0)
+    z = gan.initial(rng)
+    state = solver.init(gan, z)
+
+    def step() -> None:
+        nonlocal z, state
+        z, state = solver.step(gan, z, state, rng)
+
+    return step
+
+
+def hand_written_step(objective: str, fused: bool = False) -> Callable[[], None]:
+    """The loop that people write: one shared graph, `autograd.grad`, `torch.optim.Adam`."""
+    generator, discriminator = networks()
+    data, rng = ring(), torch.Generator().manual_seed(0)
+    pairs = [
+        (torch.optim.Adam(m.parameters(), 1e-3, (0.5, 0.9), fused=fused), list(m.parameters()))
+        for m in (generator, discriminator)
+    ]
+
+    def step() -> None:
+        real = data[torch.randint(len(data), (BATCH,), generator=rng)]
+        fake = generator(torch.randn(BATCH, 2, generator=rng))
+        scores = discriminator(fake)
+        payoff = logsigmoid(discriminator(real)).mean() + logsigmoid(-scores).mean()
+        if objective == "minimax":
+            both = torch.autograd.grad(payoff, pairs[0][1] + pairs[1][1])
+            gradients = both[: len(pairs[0][1])], [-g for g in both[len(pairs[0][1]) :]]
+        else:
+            gradients = (
+                torch.autograd.grad(-logsigmoid(scores).mean(), pairs[0][1], retain_graph=True),
+                torch.autograd.grad(-payoff, pairs[1][1]),
+            )
+        for (optimizer, parameters), grads in zip(pairs, gradients, strict=True):
+            for parameter, grad in zip(parameters, grads, strict=True):
+                parameter.grad = grad
+            optimizer.step()
+
+    return step
+
+
+def seconds(step: Callable[[], None], repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return (time.perf_counter() - start) / repeats
+
+
+def ratio(
+    ours: Callable[[], None], theirs: Callable[[], None], rounds: int = 30
+) -> tuple[float, float, float]:
+    """Time both in turn; return the medians and the median of the ratios."""
+    seconds(ours, 50), seconds(theirs, 50)
+    pairs = [(seconds(ours, 40), seconds(theirs, 40)) for _ in range(rounds)]
+    return (
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+        statistics.median(a / b for a, b in pairs),
+    )
+
+
+@pytest.mark.parametrize("objective", ["minimax", "non_saturating"])
+@pytest.mark.parametrize("fused", [False, True], ids=["adam", "fused_adam"])
+def test_ratio_to_hand_written_loop(
+    objective: str, fused: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.set_num_threads(1)
+    ours, theirs, quotient = ratio(library_step(objective), hand_written_step(objective, fused))
+    with capsys.disabled():
+        print(
+            f"\nring step, {objective}, hand-written with fused={fused}: "
+            f"library {1e3 * ours:.3f} ms, hand-written {1e3 * theirs:.3f} ms, ratio {quotient:.3f}"
+        )
+
+
+@pytest.mark.parametrize("kind", ["library", "hand_written"])
+def test_step_time(kind: str, benchmark) -> None:  # type: ignore[no-untyped-def]
+    torch.set_num_threads(1)
+    step = library_step("minimax") if kind == "library" else hand_written_step("minimax")
+    seconds(step, 50)
+    benchmark(step)

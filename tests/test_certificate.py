@@ -1,0 +1,301 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import eqgan
+from eqgan import (
+    Constant,
+    ExactOracle,
+    GradientOracle,
+    GridOracle,
+    LinearOracle,
+    Profile,
+    certify,
+    default_oracle,
+)
+from eqgan.games import Bilinear, DiracGAN, FiniteGAN, MatrixGame, Mixed, NeuralGame, Quadratic
+
+
+def test_pure_against_pure_in_rock_paper_scissors() -> None:
+    certificate = certify(eqgan.games.rock_paper_scissors(), ([1, 0, 0], [1, 0, 0]))
+    assert certificate.exact
+    assert certificate.regrets == {"row": 1.0, "column": 1.0}
+    assert (certificate.nash_conv, certificate.epsilon, certificate.exploitability) == (
+        2.0,
+        1.0,
+        1.0,
+    )
+
+
+def test_definitions_on_unequal_regrets() -> None:
+    # Row plays the first action, column the second: row could gain 3, column 1.
+    certificate = certify(MatrixGame([[0, 1], [2, 4]]), ([1, 0], [0, 1]))
+    assert certificate.regrets == {"row": 3.0, "column": 1.0}
+    assert (certificate.nash_conv, certificate.epsilon, certificate.exploitability) == (
+        4.0,
+        3.0,
+        2.0,
+    )
+    assert certificate.nash_conv_upper == 4.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 8))
+def test_no_profile_has_a_negative_gap_and_brute_force_agrees(seed: int, m: int, n: int) -> None:
+    game = eqgan.games.random_game("integer", (m, n), seed)
+    x, y = z = game.random(game.generator(seed))
+    certificate = certify(game, z)
+    a = game.payoff_matrix
+    value = float(x @ a @ y)
+    best_row = max(float(a[i] @ y) for i in range(m))
+    best_column = min(float(x @ a[:, j]) for j in range(n))
+    assert certificate.nash_conv >= 0
+    assert certificate.nash_conv == pytest.approx(best_row - best_column, abs=1e-12)
+    assert float(certificate.value) == pytest.approx(value, abs=1e-12)
+
+
+def test_every_oracle_agrees_on_a_matrix_game() -> None:
+    game = eqgan.games.random_game("normal", (4, 6))
+    z = game.random(game.generator(0))
+    exact = certify(game, z).nash_conv
+    for oracle in (ExactOracle(), LinearOracle()):
+        certificate = certify(game, z, oracle)
+        assert certificate.exact
+        assert certificate.nash_conv == pytest.approx(exact, abs=1e-12)
+    found = certify(game, z, GradientOracle(steps=300, rule=Constant(1.0)))
+    assert not found.exact
+    assert found.nash_conv_upper == math.inf
+    assert 0.99 * exact < found.nash_conv <= exact + 1e-12
+
+
+def test_batches_have_tensors_and_equal_single_games() -> None:
+    game = eqgan.games.random_game("uniform", (5, 3, 4))
+    z = game.random(game.generator(0))
+    certificate = certify(game, z)
+    assert isinstance(certificate.nash_conv, torch.Tensor)
+    for k in range(5):
+        single = certify(MatrixGame(game.payoff_matrix[k]), tuple(s[k] for s in z))
+        assert float(certificate.nash_conv[k]) == pytest.approx(single.nash_conv, abs=1e-12)
+        assert float(certificate.epsilon[k]) == pytest.approx(single.epsilon, abs=1e-12)
+
+
+def test_float32_games_are_measured_in_float64() -> None:
+    a = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 2**-20]])
+    certificate = certify(MatrixGame(a), (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])))
+    assert certificate.value.dtype == torch.float64
+    assert certificate.nash_conv == 2**-20
+
+
+def test_float32_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    a = torch.randn(17, 5, generator=torch.Generator().manual_seed(0))
+    small, wide = MatrixGame(a), MatrixGame(a.double())
+    z = wide.random(wide.generator(0))
+    monkeypatch.setattr("eqgan.games.matrix.BLOCK", 15)
+    torch.testing.assert_close(small.regrets(z)[0], wide.regrets(z)[0], rtol=1e-14, atol=1e-14)
+
+
+def test_a_strategy_off_by_rounding_is_projected_before_it_is_measured() -> None:
+    game = eqgan.games.rock_paper_scissors()
+    third = [0.333333, 0.333333, 0.333333]
+    assert certify(game, (third, third)).nash_conv == pytest.approx(0.0, abs=1e-15)
+
+
+def test_each_game_gets_its_strongest_oracle() -> None:
+    games = {
+        eqgan.games.rock_paper_scissors(): ExactOracle,
+        FiniteGAN([0.5, 0.5]): ExactOracle,
+        Bilinear([[1.0]]): LinearOracle,
+        DiracGAN(): GridOracle,
+        Quadratic(torch.eye(3), torch.eye(3)): GradientOracle,
+        Mixed(DiracGAN(), (2, 2)): GradientOracle,
+    }
+    for game, kind in games.items():
+        assert isinstance(default_oracle(game), kind)
+
+
+def test_unbounded_linear_games_get_a_lower_bound_within_a_radius() -> None:
+    certificate = certify(Bilinear([[2.0]]), ([3.0], [4.0]), LinearOracle(radius=0.5))
+    assert not certificate.exact
+    # Moving x by r against f = 2xy gains 2 r |y|, moving y gains 2 r |x|.
+    assert certificate.nash_conv == pytest.approx(2 * 0.5 * (4 + 3))
+    assert ">=" in repr(certificate)
+
+
+def test_grid_finds_the_global_deviation_that_gradients_miss() -> None:
+    class Wells(eqgan.ZeroSumGame):
+        """x pays x^4/4 - x^2/2 - x/10: a local minimum on the left, the best on the right."""
+
+        spaces = (eqgan.Box((1,), -2.0, 2.0), eqgan.Box((1,), -1.0, 1.0))
+        lipschitz = 11.0
+
+        def payoff(self, z: Profile, batch: object = None) -> torch.Tensor:
+            x, y = z
+            return (x**4 / 4 - x**2 / 2 - x / 10 - y * y).sum(-1)
+
+    game = Wells()
+    local = ([-0.9456], [0.0])
+    found = certify(game, local, GridOracle()).nash_conv
+    x = torch.linspace(-2, 2, 400_001, dtype=torch.float64)
+    f = x**4 / 4 - x**2 / 2 - x / 10
+    here = float((-0.9456) ** 4 / 4 - 0.9456**2 / 2 + 0.09456)
+    assert found == pytest.approx(here - float(f.min()), abs=1e-6)
+    assert certify(game, local, GradientOracle(steps=100, restarts=0)).nash_conv < 1e-4
+
+
+def test_restarts_find_what_a_stationary_start_hides() -> None:
+    """A dead network is a stationary point and no equilibrium: the naive gap is a false zero."""
+
+    class Dead(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Parameter(torch.zeros(1))
+            self.outer = nn.Parameter(torch.zeros(1))
+
+        def forward(self) -> torch.Tensor:
+            return self.inner * self.outer
+
+    def payoff(x, y, batch):  # type: ignore[no-untyped-def]
+        return ((x() - 1.0) ** 2 - (y() - 1.0) ** 2).sum()
+
+    game = NeuralGame(Dead(), Dead(), payoff)
+    z = game.initial(game.generator(0))
+    rule = Constant(0.1)
+    naive = certify(game, z, GradientOracle(steps=300, restarts=0, rule=rule)).nash_conv
+    perturbed = certify(game, z, GradientOracle(steps=3000, restarts=3, rule=rule)).nash_conv
+    assert naive == 0.0
+    assert perturbed == pytest.approx(2.0, abs=1e-3)
+
+
+def test_common_random_numbers_make_equal_seeds_equal() -> None:
+    game = NeuralGame(
+        nn.Linear(1, 1),
+        nn.Linear(1, 1),
+        lambda g, d, h: (d(h + 1) - d(g(h))).tanh().mean(),
+        sample=lambda rng: torch.randn(16, 1, generator=rng),
+    )
+    z = game.initial(game.generator(0))
+    oracle = GradientOracle(steps=10, restarts=1)
+    first, second, other = (certify(game, z, oracle, seed=s) for s in (0, 0, 1))
+    assert repr(first) == repr(second) != repr(other)
+    assert first.stderr > 0
+
+
+def test_a_gap_of_a_mixture_counts_the_whole_mixture() -> None:
+    mix = Mixed(DiracGAN("wasserstein", "r1", 1.0), (2, 1))
+    atoms = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    half = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    z = Profile(
+        ({"weights": half, "atoms": atoms}, {"weights": one, "atoms": torch.zeros(1, 1).double()})
+    )
+    # The mixture of +1 and -1 leaves a linear critic nothing to gain, and any theta pays 0.
+    assert certify(mix, z, GradientOracle(steps=50)).nash_conv == pytest.approx(0.0, abs=1e-9)
+    single = z.replace(0, {"weights": torch.tensor([1.0, 0.0]).double(), "atoms": atoms})
+    # Against theta = 1 alone the critic gains max psi - psi^2 / 2 = 1/2.
+    gap = certify(mix, single, GradientOracle(steps=500, rule=Constant(0.1))).nash_conv
+    assert gap == pytest.approx(0.5, abs=1e-3)
+
+
+def test_jacobian_products_of_a_quadratic_are_its_jacobian() -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b, c = (torch.randn(3, 3, generator=rng).double() for _ in range(3))
+    game = Quadratic(a, b + b.mT, c + c.mT)
+    z, v = game.random(rng), game.random(rng)
+    flat = torch.cat(v.leaves())
+    torch.testing.assert_close(torch.cat(game.jvp(z, v).leaves()), game.jacobian @ flat)
+    torch.testing.assert_close(torch.cat(game.vjp(z, v).leaves()), game.jacobian.mT @ flat)
+
+
+def test_closed_form_operators_are_the_autograd_ones() -> None:
+    games = [
+        eqgan.games.random_game("normal", (3, 4)),
+        eqgan.games.random_game("normal", (2, 3, 4)),
+        Quadratic(torch.ones(2, 3), torch.eye(2), torch.eye(3)),
+    ]
+    for game in games:
+        z = game.random(game.generator(0))
+        closed, generic = game.operator(z), eqgan.ZeroSumGame.operator(game, z)
+        for a, b in zip(closed.leaves(), generic.leaves(), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_a_batch_of_smooth_games_is_searched_game_by_game() -> None:
+    class Squares(eqgan.ZeroSumGame):
+        """Three games at once: x pays (x - target)^2, y pays y^2."""
+
+        spaces = (eqgan.Euclidean((1,)), eqgan.Euclidean((1,)))
+        batch_shape = (3,)
+        lipschitz = 2.0
+        targets = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64)
+
+        def payoff(self, z: Profile, batch: object = None) -> torch.Tensor:
+            x, y = z
+            return (x.squeeze(-1) - self.targets) ** 2 - y.squeeze(-1) ** 2
+
+    game = Squares()
+    zeros = torch.zeros(3, 1)
+    certificate = certify(game, (zeros, zeros))
+    torch.testing.assert_close(certificate.nash_conv, game.targets**2)
+    run = eqgan.solve(game, "extragradient", init=(zeros, zeros), max_steps=300)
+    torch.testing.assert_close(run.profile[0].squeeze(-1), game.targets, atol=1e-6, rtol=0)
+
+
+def test_linear_oracles_minimise_the_cost_and_not_the_training_signal() -> None:
+    class Misled(MatrixGame):
+        """Both players train on half of what they pay, with the wrong sign."""
+
+        def losses(self, z: Profile, batch: object = None) -> tuple[torch.Tensor, torch.Tensor]:
+            payoff = self.payoff(z)
+            return 0.5 * payoff, -0.5 * payoff
+
+        def gradient(self, z: Profile, player: int, batch: object = None) -> torch.Tensor:
+            return -0.5 * super().gradient(z, player)
+
+    truth, misled = MatrixGame([[0, 1], [2, 4]]), Misled([[0, 1], [2, 4]])
+    z = ([0.5, 0.5], [0.5, 0.5])
+    assert certify(misled, z, LinearOracle()).nash_conv == certify(truth, z).nash_conv
+
+
+def test_float32_strategies_do_not_cheapen_the_gap_of_large_payoffs() -> None:
+    rng = torch.Generator().manual_seed(0)
+    game = MatrixGame(torch.rand(20, 20, generator=rng) + 1e4)
+    z = game.as_profile(game.random(rng))
+    x, y = (s.double() / s.double().sum() for s in z)
+    a = game.payoff_matrix.double()
+    exact = float((a @ y).max() - (x @ a).min())
+    assert float(game.regrets(z)[0].sum()) == pytest.approx(exact, abs=1e-9)
+
+
+def test_mixtures_over_matrix_games_are_exact() -> None:
+    mix = Mixed(eqgan.games.rock_paper_scissors(), (3, 2))
+    z = mix.random(mix.generator(0))
+    mean = tuple(s["weights"] @ s["atoms"] for s in z)
+    certificate = certify(mix, z)
+    assert certificate.exact
+    assert certificate.nash_conv == pytest.approx(certify(mix.base, mean).nash_conv)
+
+
+def test_a_payoff_that_branches_is_searched_point_by_point() -> None:
+    class Branching(eqgan.ZeroSumGame):
+        """x pays its distance from 1, said with an if."""
+
+        spaces = (eqgan.Box((1,), -2.0, 2.0), eqgan.Box((1,), -1.0, 1.0))
+        lipschitz = 1.0
+
+        def payoff(self, z: Profile, batch: object = None) -> torch.Tensor:
+            x, y = z
+            return (x - 1 if float(x.detach()) > 1 else 1 - x).sum(-1) - (y * y).sum(-1)
+
+    assert certify(Branching(), ([0.0], [0.0])).nash_conv == pytest.approx(1.0, abs=1e-3)
+
+
+def test_semidefinite_curvatures_are_monotone_in_spite_of_rounding() -> None:
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        v = torch.randn(3, 2, generator=rng, dtype=torch.float64)
+        assert Quadratic(torch.ones(3, 3), v @ v.mT, v @ v.mT).monotone
+    assert not Quadratic([[1.0]], [[-1e-3]]).monotone

@@ -1,0 +1,79 @@
+"""Every registered solver keeps every law, on exactly the kinds of games that it is meant for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+
+import eqgan
+from eqgan.solvers import BestSoFar, FictitiousPlay
+from eqgan.testing import check_solver, standard_games
+
+ALL = set(standard_games())
+MATRIX = {kind for kind in ALL if kind.startswith("matrix")}
+MIXED = {kind for kind in ALL if kind.startswith("mixed")}
+
+ACCEPTS = {
+    "fictitious_play": MATRIX | MIXED,
+    "interior_point": MATRIX,
+    "linear_program": MATRIX,
+    "mix_gan": MIXED,
+    "multiplicative_weights": MATRIX,
+    "optimistic_multiplicative_weights": MATRIX,
+    "regret_matching": MATRIX,
+    "regret_matching_plus": MATRIX,
+    "support_polish": MATRIX,
+}
+"""What a solver takes, where that is not every kind."""
+
+FIXED_POINT = "a known equilibrium is a fixed point"
+BATCH = "a batch equals its games one by one"
+EXEMPT = {
+    "fictitious_play": {FIXED_POINT: "its first step forgets the start and plays a best response"},
+}
+"""Laws that a method breaks by its nature; the kit fails when an exemption is not needed."""
+
+
+class Case(NamedTuple):
+    """A solver, and the kinds of games on which it is tried in this setting."""
+
+    solver: str | eqgan.Solver[Any]
+    kinds: set[str]
+
+
+SEARCHED = {kind for kind in ALL if kind.startswith(("mixed", "neural", "gan"))}
+SEARCH = eqgan.GradientOracle(steps=2, restarts=0)
+
+
+def _cases() -> dict[str, Case]:
+    cases = {name: Case(name, ALL) for name in eqgan.available_solvers()}
+    # These two train networks to respond, for hundreds of steps; a few show the same.
+    cases["fictitious_play"] = Case(FictitiousPlay(SEARCH), ALL)
+    cases["best_so_far"] = Case(BestSoFar(every=2), ALL - SEARCHED)
+    cases["best_so_far, searching"] = Case(BestSoFar(every=2, oracle=SEARCH), SEARCHED)
+    return cases
+
+
+CASES = _cases()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_laws(name: str, device: torch.device) -> None:
+    solver, kinds = CASES[name]
+    key = name.split(",")[0]
+    games = {kind: game for kind, game in standard_games().items() if kind in kinds}
+    report = check_solver(solver, games, exempt=EXEMPT.get(key), device=device)
+    assert set(report.accepted) == ACCEPTS.get(key, ALL) & kinds
+    assert set(report.refused) == kinds - set(report.accepted)
+    assert all(len(skipped.reason.split()) >= 3 for skipped in report.skipped)
+
+
+def test_laws_are_looked_at() -> None:
+    """Of what a solver accepts, only the laws that need an equilibrium or a batch are skipped."""
+    report = check_solver("extragradient")
+    assert {skipped.law for skipped in report.skipped} == {FIXED_POINT, BATCH}
+    held = {law for law, _ in report.passed}
+    assert {FIXED_POINT, BATCH} <= held
+    assert len([law for law, kind in report.passed if kind == "matrix batch"]) >= 12

@@ -1,0 +1,236 @@
+"""Bad input gets one clear sentence: what was expected, what came, what to do."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import eqgan
+from eqgan.games import GAN, Bilinear, DiracGAN, MatrixGame, Mixed, NeuralGame, Quadratic
+
+RPS = [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
+DATA = torch.zeros(10, 2)
+
+
+def gan(**changes: object) -> GAN:
+    options = {
+        "generator": nn.Linear(2, 2),
+        "discriminator": nn.Linear(2, 1),
+        "data": DATA,
+        "noise_dim": 2,
+    }
+    return GAN(**{**options, **changes})
+
+
+class Twice(nn.Linear):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return super().forward(x), x
+
+
+BAD = {
+    "NaN payoff": (lambda: MatrixGame([[0, math.nan]]), r"finite payoffs; entry \(0, 1\) is nan"),
+    "infinite payoff": (lambda: MatrixGame([[math.inf, 0]]), "entry .* is inf"),
+    "ragged": (lambda: MatrixGame([[1, 2], [3]]), "every row of the same length"),
+    "empty": (lambda: MatrixGame([]), r"got \(0,\)"),
+    "no columns": (lambda: MatrixGame([[], []]), "at least one action"),
+    "one dimension": (lambda: MatrixGame([1, 2, 3]), r"got \(3,\).*A\[None\]"),
+    "number": (lambda: MatrixGame(3.0), r"got \(\)"),
+    "strings": (lambda: MatrixGame([["a", "b"]]), "real numbers"),
+    "complex": (lambda: MatrixGame(np.array([[1j]])), "real numbers"),
+    "None": (lambda: MatrixGame(None), "real numbers"),
+    "objects": (lambda: MatrixGame([[object()]]), "real numbers"),
+    "geometry": (lambda: MatrixGame(RPS, geometry="round"), "'entropic' or 'euclidean'"),
+    "no game": (lambda: eqgan.solve(RPS), "expects a game"),
+    "solver name": (lambda: eqgan.solve(MatrixGame(RPS), "extra_gradient"), "mean 'extragradient'"),
+    "solver class": (
+        lambda: eqgan.solve(MatrixGame(RPS), eqgan.solvers.Extragradient),
+        r"Extragradient\(\)",
+    ),
+    "game name": (lambda: eqgan.games.named_game("rock_paper"), "mean 'rock_paper_scissors'"),
+    "objective name": (lambda: gan(objective="minmax"), "mean 'minimax'"),
+    "family name": (lambda: eqgan.games.random_game("unifrom"), "mean 'uniform'"),
+    "steps": (lambda: eqgan.solve(MatrixGame(RPS), max_steps=-1), "max_steps"),
+    "float steps": (lambda: eqgan.solve(MatrixGame(RPS), max_steps=1e3), "whole number"),
+    "tol": (lambda: eqgan.solve(MatrixGame(RPS), tol=math.nan), "tol"),
+    "device": (lambda: eqgan.solve(MatrixGame(RPS), device="gpu"), "'cpu', 'cuda' or 'auto'"),
+    "seed": (lambda: eqgan.solve(MatrixGame(RPS), seed=1.5), "seed should be a whole number"),
+    "huge seed": (lambda: eqgan.solve(MatrixGame(RPS), seed=2**70), "seed should be"),
+    "no games": (lambda: MatrixGame(np.zeros((0, 3, 3))), "at least one game"),
+    "endless range": (lambda: MatrixGame([[1e308, -1e308]]), "range is finite.*Divide"),
+    "rate for a rule": (
+        lambda: eqgan.solvers.Extragradient(0.1),
+        r"rule should be a Rule, such as eqgan.Constant\(0.1\); got 0.1",
+    ),
+    "class for a solver": (
+        lambda: eqgan.solvers.Averaged(eqgan.solvers.Extragradient),
+        "solver should be a Solver",
+    ),
+    "half steps": (lambda: eqgan.solvers.AlternatingGradient(steps=(1.5, 1)), "whole numbers"),
+    "one rule for two": (
+        lambda: eqgan.solve(
+            DiracGAN(), eqgan.solvers.AlternatingGradient(eqgan.PerPlayer(eqgan.Constant(0.1)))
+        ),
+        "none for player 1",
+    ),
+    "endless entropy": (lambda: eqgan.solvers.MixGan(entropy=math.inf), "finite number"),
+    "half a horizon": (
+        lambda: eqgan.solvers.MultiplicativeWeights(horizon=1.5),
+        "whole number",
+    ),
+    "oracle of responses": (
+        lambda: eqgan.solvers.FictitiousPlay(oracle=eqgan.LinearOracle()),
+        "GradientOracle",
+    ),
+    "callback": (
+        lambda: eqgan.solve(MatrixGame(RPS), callbacks=[lambda progress: 3]),
+        "callback should return",
+    ),
+    "hidden weight decay": (
+        lambda: eqgan.TorchOptimizer(torch.optim.AdamW, {"lr": 0.1}),
+        "weight_decay=0",
+    ),
+    "line search": (lambda: eqgan.TorchOptimizer(torch.optim.LBFGS), "LBFGS"),
+    "optimizer options": (
+        lambda: eqgan.TorchOptimizer(torch.optim.SGD, {"learning_rate": 1}),
+        "cannot be built",
+    ),
+    "time": (lambda: eqgan.solve(MatrixGame(RPS), time_limit=0), "time_limit"),
+    "resume": (lambda: eqgan.solve(MatrixGame(RPS), resume=True), "pass checkpoint"),
+    "folder": (
+        lambda: eqgan.solve(MatrixGame(RPS), checkpoint="no/such/folder/run.ckpt"),
+        "does not exist",
+    ),
+    "off the simplex": (
+        lambda: eqgan.certify(MatrixGame(RPS), ([0.5, 0.5, 0.5], [1, 0, 0])),
+        "strategy of row is off its set.*project",
+    ),
+    "negative": (lambda: eqgan.certify(MatrixGame(RPS), ([2, -1, 0], [1, 0, 0])), "off its set"),
+    "one strategy": (lambda: eqgan.certify(MatrixGame(RPS), [[1, 0, 0]]), "2 strategies"),
+    "long strategy": (
+        lambda: eqgan.certify(MatrixGame(RPS), ([1, 0, 0, 0], [1, 0, 0])),
+        r"trailing shape \(3,\).*got \(4,\)",
+    ),
+    "NaN strategy": (
+        lambda: eqgan.certify(MatrixGame(RPS), ([math.nan, 0, 1], [1, 0, 0])),
+        "NaN or infinite",
+    ),
+    "text strategy": (lambda: eqgan.certify(MatrixGame(RPS), ("abc", "def")), "array of numbers"),
+    "a dictionary": (lambda: eqgan.certify(MatrixGame(RPS), {"x": 1}), "got dict"),
+    "batch mismatch": (
+        lambda: eqgan.solve(MatrixGame(RPS), init=(torch.ones(5, 3) / 3, torch.ones(3) / 3)),
+        r"batch shape \(5,\), the game \(\)",
+    ),
+    "solver refuses": (lambda: eqgan.solve(Bilinear([[1.0]]), "linear_program"), "cannot take"),
+    "mix of nothing": (lambda: eqgan.solve(DiracGAN(), "mix_gan"), r"Mixed\(game"),
+    "weights on networks": (lambda: eqgan.solve(gan(), "regret_matching"), "finitely many actions"),
+    "oracle refuses": (
+        lambda: eqgan.certify(gan(), gan().initial(None), oracle=eqgan.GridOracle()),
+        "takes at most 2",
+    ),
+    "oracle steps": (lambda: eqgan.GradientOracle(steps=0), "steps >= 1"),
+    "bilinear shape": (lambda: Bilinear([1.0]), r"shape \(m, n\)"),
+    "asymmetric": (lambda: Quadratic([[1.0]], [[1.0, 2.0]]), "symmetric"),
+    "dirac objective": (lambda: DiracGAN("wgan"), "'wasserstein'"),
+    "dirac regulariser": (lambda: DiracGAN(regulariser="r2"), "'r1'"),
+    "generator shape": (
+        lambda: gan(generator=nn.Linear(2, 3)),
+        r"noise \(2, 2\), data come as \(2, 2\), and it makes \(2, 3\)",
+    ),
+    "generator input": (lambda: gan(generator=nn.Linear(5, 2)), "generator fails on an input"),
+    "discriminator shape": (lambda: gan(discriminator=nn.Linear(2, 2)), "one number a sample"),
+    "discriminator input": (lambda: gan(discriminator=nn.Linear(3, 1)), "discriminator fails"),
+    "discriminator output": (lambda: gan(discriminator=Twice(2, 1)), "should return a tensor"),
+    "flat data": (lambda: gan(data=torch.zeros(10)), r"data\[:, None\]"),
+    "NaN data": (lambda: gan(data=DATA * math.nan), "NaN"),
+    "no data": (lambda: gan(data=torch.zeros(0, 2)), "N >= 1"),
+    "text data": (lambda: gan(data="faces"), "tensor, an array or a Dataset"),
+    "noise": (lambda: gan(noise_dim=0), "noise_dim"),
+    "batch size": (lambda: gan(batch_size=2.5), "batch_size"),
+    "no module": (lambda: gan(generator=lambda h: h), "torch.nn.Module"),
+    "no parameters": (lambda: gan(generator=nn.Identity()), "no strategy to choose"),
+    "two dtypes": (lambda: gan(discriminator=nn.Linear(2, 1).double()), "share one dtype"),
+    "dropout": (
+        lambda: gan(discriminator=nn.Sequential(nn.Linear(2, 1), nn.Dropout())),
+        r"discriminator.1 is an active Dropout.*\.eval\(\)",
+    ),
+    "vector payoff": (
+        lambda: NeuralGame(nn.Linear(1, 1), nn.Linear(1, 1), lambda g, d, b: torch.zeros(3)),
+        "0-dimensional",
+    ),
+    "mixture sizes": (lambda: Mixed(DiracGAN(), (0, 2)), "whole numbers >= 1"),
+    "mixture of a mixture": (lambda: Mixed(Mixed(DiracGAN(), (2, 2)), (2, 2)), "single tensors"),
+    "mixture of a batch": (lambda: Mixed(MatrixGame(np.zeros((4, 2, 2))), (2, 2)), "a batch"),
+    "batch norm in a mixture": (
+        lambda: Mixed(
+            gan(discriminator=nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))),
+            (2, 2),
+        ),
+        "GroupNorm",
+    ),
+    "mixture without weights": (
+        lambda: eqgan.certify(Mixed(DiracGAN(), (2, 2)), ([1.0], [1.0])),
+        "keys",
+    ),
+    "samples of no GAN": (
+        lambda: Mixed(DiracGAN(), (1, 1)).generate(
+            Mixed(DiracGAN(), (1, 1)).initial(torch.Generator()), 5
+        ),
+        "Only GANs",
+    ),
+    "trace column": (lambda: eqgan.solve(MatrixGame(RPS)).trace.column("gap"), "nash_conv"),
+    "modes": (
+        lambda: eqgan.gan.metrics.modes(torch.zeros(3, 2), torch.zeros(8, 3), 0.1),
+        r"\(3, 2\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=list(BAD))
+def test_one_clear_sentence(case: str) -> None:
+    action, sentence = BAD[case]
+    with pytest.raises(eqgan.EqganError, match=sentence) as caught:
+        action()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.endswith(".")
+    assert len(text) < 700
+
+
+def test_errors_are_builtins_too() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        MatrixGame([[math.nan]])
+    with pytest.raises(LookupError):
+        eqgan.games.named_game("chess")
+    with pytest.raises(TypeError):
+        eqgan.solve(DiracGAN(), "linear_program")
+
+
+def test_a_refused_run_leaves_the_game_and_the_start_untouched(tmp_path: Path) -> None:
+    game = MatrixGame(RPS)
+    payoffs, start = game.payoff_matrix.clone(), torch.tensor([0.5, 0.6, 0.5])
+    with pytest.raises(eqgan.EqganError):
+        eqgan.solve(game, init=(start, start), checkpoint=tmp_path / "run.ckpt")
+    assert torch.equal(game.payoff_matrix, payoffs)
+    assert torch.equal(start, torch.tensor([0.5, 0.6, 0.5]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_device_mismatch_is_named() -> None:
+    elsewhere = torch.zeros(3, device="meta")
+    with pytest.raises(eqgan.InvalidInput, match=r"is on meta, the game on cpu.*\.to"):
+        eqgan.certify(MatrixGame(RPS), (elsewhere, elsewhere))
+
+
+def test_user_modules_are_never_changed() -> None:
+    generator, discriminator = (
+        nn.Linear(2, 2),
+        nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)),
+    )
+    before = {k: v.clone() for k, v in discriminator.state_dict().items()}
+    run = eqgan.solve(gan(generator=generator, discriminator=discriminator), max_steps=3)
+    assert all(torch.equal(v, before[k]) for k, v in discriminator.state_dict().items())
+    assert discriminator[1].track_running_stats
+    assert run.steps == 3

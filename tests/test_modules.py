@@ -1,0 +1,151 @@
+"""Users' modules as players: flat vectors, fresh starts, hidden state, threads, devices."""
+
+import pytest
+import torch
+from test_gan import ring, ring_gan
+from torch import nn
+
+import eqgan
+from eqgan.games import GAN, FiniteGAN, Mixed
+from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
+
+
+def test_a_flat_vector_runs_the_users_module() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(3, 3)
+            self.second = nn.Linear(3, 3)
+            self.second.weight = self.first.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x).relu())
+
+    for module in (Tied(), mlp([3, 5, 3]), nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))):
+        network = eqgan.games.Network(module)
+        x = torch.randn(7, 3)
+        assert network.size == sum(p.numel() for p in module.parameters())
+        assert torch.equal(network(network.vector(), x), module(x))
+        shifted = network.vector() + 0.1
+        assert torch.equal(network(shifted, x), network.to_module(shifted)(x))
+        assert torch.equal(network(network.vector(), x), module(x))
+
+
+def test_fresh_starts_differ_by_seed_and_are_the_modules_own() -> None:
+    network = eqgan.games.Network(dcgan_generator(size=8, width=8, noise_dim=4))
+    a, b, c = (network.fresh(torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    weights = network.split(a)["4.weight"]
+    assert float(weights.std()) == pytest.approx(0.02, rel=0.15)
+
+
+def test_dcgan_shapes_and_initialisation() -> None:
+    for size, channels in ((8, 1), (28, 1), (32, 3)):
+        generator = dcgan_generator(size, channels, noise_dim=16, width=16)
+        discriminator = dcgan_discriminator(size, channels, width=16)
+        images = generator(torch.randn(2, 16)).detach()
+        assert images.shape == (2, channels, size, size)
+        assert float(images.abs().max()) <= 1
+        assert discriminator(images).shape == (2, 1)
+
+
+def test_moved_games_leave_nothing_behind() -> None:
+    """`to` must reach data, networks and mixtures; the meta device stands in for a GPU."""
+    for game in (ring_gan(), Mixed(ring_gan(), (2, 2)), FiniteGAN([0.5, 0.5])):
+        moved = game.to("meta")
+        assert moved.device.type == "meta"
+        assert game.device.type == "cpu"
+    gan = ring_gan().to("meta")
+    assert gan.data.device.type == "meta"
+    assert all(p.device.type == "meta" for n in gan.networks for p in n.module.parameters())
+    assert gan.networks[0].places[0][1] is not ring_gan().networks[0].places[0][1]
+
+
+def linear_gan(generator: nn.Module, discriminator: nn.Module | None = None) -> GAN:
+    return GAN(generator, discriminator or nn.Linear(2, 1), ring()[0], 2, batch_size=16)
+
+
+def test_frozen_parameters_stay_frozen() -> None:
+    generator = mlp([2, 4, 2])
+    generator[0].requires_grad_(False)
+    gan = linear_gan(generator)
+    run = eqgan.solve(gan, "simultaneous_gradient", max_steps=5)
+    trained, _ = gan.modules(run.profile)
+    assert torch.equal(trained[0].weight, generator[0].weight)
+    assert not trained[0].weight.requires_grad
+    assert not torch.equal(trained[2].weight, generator[2].weight)
+    assert gan.networks[0].size == sum(p.numel() for p in generator[2].parameters())
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2, bias=False)),
+        lambda: nn.utils.parametrizations.orthogonal(nn.Linear(2, 2, bias=False)),
+        lambda: Bare(),
+    ],
+)
+def test_atoms_of_a_mixture_start_apart(build) -> None:  # type: ignore[no-untyped-def]
+    mix = Mixed(linear_gan(build()), (3, 1))
+    atoms = mix.initial(mix.generator(0))[0]["atoms"]
+    noise = torch.ones(4, 2)
+    outputs = [mix.base.networks[0](atom, noise) for atom in atoms]
+    assert not torch.allclose(outputs[0], outputs[1])
+    assert not torch.allclose(outputs[1], outputs[2])
+
+
+class Bare(nn.Module):
+    """A module with parameters that nothing initialises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2))
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        return h * self.scale
+
+
+class Noisy(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5)
+
+
+def test_hidden_state_and_randomness_are_refused_and_eval_helps() -> None:
+    spectral = nn.utils.parametrizations.spectral_norm(nn.Linear(2, 8))
+    spectral = nn.Sequential(spectral, nn.Linear(8, 1))
+    for discriminator in (spectral, Noisy(2, 1)):
+        with pytest.raises(eqgan.InvalidInput, match=r"hidden state or randomness.*\.eval\(\)"):
+            linear_gan(nn.Linear(2, 2), discriminator)
+    gan = linear_gan(nn.Linear(2, 2), spectral.eval())
+    runs = [eqgan.solve(gan, "extragradient", max_steps=3).profile for _ in range(2)]
+    assert runs[0].equal(runs[1])
+
+
+def test_two_threads_do_not_disturb_each_other() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    gan = ring_gan()
+    alone = [eqgan.solve(gan, "extragradient", max_steps=40, seed=s).profile for s in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        runs = [
+            pool.submit(eqgan.solve, gan, "extragradient", max_steps=40, seed=s) for s in range(3)
+        ]
+    assert all(run.result().profile.equal(z) for run, z in zip(runs, alone, strict=True))
+
+
+def test_batch_norm_in_training_mode_says_that_one_sample_is_too_few() -> None:
+    gan = linear_gan(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+    z = gan.initial(gan.generator(0))
+    assert gan.generate(z, 2).shape == (2, 2)
+    with pytest.raises(eqgan.InvalidInput, match=r"1 samples at once.*GroupNorm"):
+        gan.generate(z, 1)
+
+
+def test_batch_norm_in_evaluation_mode_keeps_its_statistics() -> None:
+    norm = nn.BatchNorm1d(2)
+    norm(torch.randn(64, 2) * 3 + 1)
+    generator = nn.Sequential(nn.Linear(2, 2), norm).eval()
+    gan = linear_gan(generator)
+    h = torch.randn(5, 2)
+    assert torch.equal(gan.networks[0](gan.networks[0].vector(), h), generator(h))
