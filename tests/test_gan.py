@@ -154,16 +154,16 @@ def test_gap_is_positive_where_modes_are_missed_and_shrinks_with_training() -> N
     solver = eqgan.solvers.Extragradient(rule=Adam(2e-3, betas=(0.5, 0.9)))
     oracle = GradientOracle(steps=200, restarts=1)
     gaps, found = [], []
-    for steps in (0, 200, 3000):
+    # Training is chaotic: another processor's rounding leads elsewhere by step 200, but not so far.
+    for steps in (20, 3000):
         run = eqgan.solve(gan, solver, max_steps=steps)
         certificate = eqgan.certify(gan, run.profile, oracle=oracle)
         gaps.append((certificate.nash_conv, certificate.stderr))
         found.append(modes(gan.generate(run.profile, 2000, seed=1), means, 0.02, share=0.01))
         assert not certificate.exact
-    assert found[1].captured < 8
     assert all(gap > 10 * stderr for gap, stderr in gaps)
-    assert gaps[0][0] > gaps[1][0] > gaps[2][0]
-    assert found[2].captured > found[1].captured
+    assert gaps[0][0] > 100 * gaps[1][0]
+    assert found[0].captured < 4 < found[1].captured
 
 
 def test_samples_and_modules() -> None:
@@ -171,7 +171,7 @@ def test_samples_and_modules() -> None:
     run = eqgan.solve(gan, "simultaneous_gradient", max_steps=5)
     samples = gan.generate(run.profile, 1000, seed=1)
     assert samples.shape == (1000, 2)
-    assert torch.equal(samples, gan.generate(run.profile, 1000, seed=1, chunk=77))
+    torch.testing.assert_close(samples, gan.generate(run.profile, 1000, seed=1, chunk=77))
     generator, _ = gan.modules(run.profile)
     torch.testing.assert_close(generator(gan.noise(1000, gan.generator(1))), samples)
 
