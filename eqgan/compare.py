@@ -72,7 +72,7 @@ def compare(
         evaluations: Joint gradients that each run may evaluate.
         start: ``"random"``, `game.random` with a generator seeded by each seed, or ``"initial"``,
             the game's conventional start (there seeds matter only to stochastic games).
-        tol: Gap, in payoff units, at which a run has converged.
+        tol: Gap, relative to `game.scale`, at which a run has converged.
         oracle: Measures the gap at the end of every run where it is not exactly known. By default
             gaps are measured where that is cheap (during the runs too); networks, whose gap takes
             a search by gradients, stay unmeasured until you pass one, such as

@@ -45,6 +45,8 @@ class Game(ABC):
             shape `(*batch)` for a batch), ``None`` where unknown; default step sizes come from it.
         payoff_range: The largest payoff less the smallest over pure strategies (a tensor of shape
             `(*batch)` for a batch), ``None`` where unknown; regret bounds need it.
+        scale: What tolerances are relative to, in units of the payoff (a tensor of shape `(*batch)`
+            for a batch).
         equilibrium: A known equilibrium, ``None`` where unknown.
         value: The known value, ``None`` where unknown.
     """
@@ -59,6 +61,7 @@ class Game(ABC):
     monotone: bool = False
     lipschitz: float | Tensor | None = None
     payoff_range: float | Tensor | None = None
+    scale: float | Tensor = 1.0
     equilibrium: Profile | None = None
     value: float | None = None
 

@@ -23,6 +23,7 @@ from eqgan import checkpoint
 from eqgan.game import Game
 from eqgan.games import MatrixGame
 from eqgan.games.neural import Network
+from eqgan.games.payoffs import Payoffs
 from eqgan.profile import Profile
 from eqgan.run import solve
 from eqgan.solver import Solver
@@ -121,7 +122,7 @@ class Trial:
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the tensors and plain values inside containers, dataclasses, profiles and games."""
     if isinstance(value, Tensor):
-        yield path, value.detach()
+        yield path, value.detach() if value.layout is torch.strided else value.detach().to_dense()
     elif isinstance(value, Profile):
         yield from _leaves(value.strategies, path)
     elif isinstance(value, Mapping):
@@ -132,7 +133,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(v, f"{path}[{i}]")
     elif isinstance(value, nn.Module):
         yield from _leaves(value.state_dict(), path)
-    elif isinstance(value, Game | Network):
+    elif isinstance(value, Game | Network | Payoffs):
         yield from _leaves(vars(value), path)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for f in dataclasses.fields(value):

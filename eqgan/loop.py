@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 import time
@@ -12,16 +13,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from eqgan import checkpoint as storage
 from eqgan.certificate import Certificate, measure, payoff_of, residual
 from eqgan.errors import CheckpointError, InvalidInput
 from eqgan.game import Game
+from eqgan.games.payoffs import Payoffs
 from eqgan.oracle import Oracle, default_oracle
 from eqgan.profile import Profile
 from eqgan.result import Result, Status, Trace
 from eqgan.solver import Solver
+from eqgan.spaces import Space
 
 RESERVED = {
     "step",
@@ -34,7 +38,7 @@ RESERVED = {
 }
 """Columns that the loop fills."""
 
-ROUNDING = 1e-9
+ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-9}
 """What a solver proposes may miss its sets by this much unprojected."""
 
 THINNED = 100_000
@@ -107,6 +111,8 @@ class Run:
         self.certified = self.z
         cheap = self.oracle is None and default_oracle(self.game).cheap
         self.certifies = self.oracle is not None or cheap
+        scale = self.game.scale
+        self.scale = scale.double() if isinstance(scale, torch.Tensor) else scale
 
     @property
     def seconds(self) -> float:
@@ -116,10 +122,9 @@ class Run:
     def loop(self) -> Status:
         """Step until a limit comes; return why it ended."""
         try:
-            # A resumed run checks where the unbroken one does.
-            status = self.check() if self.step % self.check_every == 0 else None
-            if self.solver.direct and self.step == 0 and status is Status.CONVERGED:
-                status = None
+            # A resumed run checks where the unbroken one does; a direct method does not look back.
+            looks = self.max_steps == 0 or not self.solver.direct
+            status = self.check() if looks and self.step % self.check_every == 0 else None
             while status is None:
                 if self.step >= self.max_steps:
                     return Status.MAX_STEPS
@@ -187,7 +192,7 @@ class Run:
             upper = row["nash_conv_upper"] = float(proof.upper.sum(0).max())
             if math.isfinite(upper):
                 self.message = f"NashConv is proved to be at most {upper:.3g}"
-                return upper <= self.tol
+                return bool((proof.upper.sum(0) <= self.tol * self.scale).all())
         else:
             row["value"] = float(payoff_of(self.game, output, batches=1).mean())
         if self.game.stochastic:
@@ -219,7 +224,7 @@ class Run:
         """Return what the solver proposes, on the sets: gaps off them would mean nothing."""
         proposal = self.solver.output(self.z, self.state)
         return Profile(
-            s if space.violation(s) <= ROUNDING else space.project(s)
+            s if space.violation(s) <= ROUNDING[self.game.dtype] else space.project(s)
             for space, s in zip(self.game.spaces, proposal, strict=True)
         )
 
@@ -252,6 +257,7 @@ class Run:
             seconds=self.seconds,
             oracle=self.oracle,
             seed=self.seed,
+            tol=self.tol,
             known=self.certificate if self.certifies else None,
         )
 
@@ -309,22 +315,31 @@ def _described(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
-def _digest(game: Game) -> int:
+def _digest(game: Game | Payoffs | Space[Any]) -> int:
     """Return a checksum of the tensors that a game (and its base) holds, thinned if they are large.
 
     It tells one game from another when a run is resumed; it need not be more than that.
     """
     checksum = 0
-    for value in vars(game).values():
-        if isinstance(value, Game):
+    # What is cached is derived, and comes when it is first asked for.
+    given = (v for k, v in vars(game).items() if not _is_cached(type(game), k))
+    parts = (v if isinstance(v, tuple) else (v,) for v in given)
+    for value in itertools.chain.from_iterable(parts):
+        if isinstance(value, Game | Payoffs | Space):
             checksum = zlib.crc32(_digest(value).to_bytes(4), checksum)
         elif isinstance(value, str | int | float | None) or dataclasses.is_dataclass(value):
             checksum = zlib.crc32(_described(value).encode(), checksum)
-        elif isinstance(value, torch.Tensor):
+        elif isinstance(value, np.ndarray) and value.dtype != object:
+            checksum = zlib.crc32(np.ascontiguousarray(value).tobytes(), checksum)
+        elif isinstance(value, torch.Tensor) and value.layout is torch.strided:
             flat = value.detach().flatten()
             thinned = flat[:: max(1, len(flat) // THINNED)].cpu().double()
             checksum = zlib.crc32(thinned.numpy().tobytes(), checksum)
     return checksum
+
+
+def _is_cached(kind: type, name: str) -> bool:
+    return isinstance(getattr(kind, name, None), cached_property)
 
 
 def _numbers(returned: Any, row: Mapping[str, float]) -> dict[str, float]:

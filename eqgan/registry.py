@@ -6,6 +6,7 @@ importing anything; a solver is imported when it is asked for.
 
 from __future__ import annotations
 
+import functools
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -26,6 +27,7 @@ def available_solvers() -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
 
+@functools.cache
 def solver_class(name: str) -> type[Solver[Any]]:
     """Import and return the solver class registered as `name`.
 

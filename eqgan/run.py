@@ -42,7 +42,8 @@ def solve(
 ) -> Result:
     """Run a solver on a game until an equilibrium is proved, or a limit comes.
 
-    The run ends CONVERGED when the certificate proves a NashConv of at most `tol`. Where only a
+    The run ends CONVERGED when the certificate proves a NashConv of at most `tol * game.scale`, for
+    every game of a batch. Where only a
     lower bound is to be had and losses are exact, it ends CONVERGED when that bound and the
     natural residual are at most `tol`, and `message` says that this is a stationary point.
     Stochastic games (networks) never end CONVERGED: nothing is proved on the way.
@@ -53,7 +54,8 @@ def solve(
         init: Where to start; by default `game.initial`.
         state: A solver's memory to go on from, with `init` the profile that belongs to it.
         max_steps: Most solver steps.
-        tol: Absolute gap, in payoff units, at which to stop; 0 to run on.
+        tol: Gap at which to stop, relative to `game.scale`; 0 to run on. The scale is half the
+            range of a matrix game's payoffs, as if they lay in [-1, 1], and 1 for other games.
         oracle: How gaps are measured; by default the strongest that serves the game, during the
             run if it is cheap. An oracle given here runs at every check, whatever it costs.
         check_every: Steps between checks; by default a hundredth of `max_steps`.

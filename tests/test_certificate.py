@@ -94,7 +94,7 @@ def test_float32_blocks_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     a = torch.randn(17, 5, generator=torch.Generator().manual_seed(0))
     small, wide = MatrixGame(a), MatrixGame(a.double())
     z = wide.random(wide.generator(0))
-    monkeypatch.setattr("eqgan.games.matrix.BLOCK", 15)
+    monkeypatch.setattr("eqgan.games.payoffs.BLOCK", 15)
     torch.testing.assert_close(small.regrets(z)[0], wide.regrets(z)[0], rtol=1e-14, atol=1e-14)
 
 

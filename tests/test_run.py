@@ -9,9 +9,10 @@ from eqgan import Constant, Profile
 from eqgan.gan.networks import mlp
 from eqgan.solvers import (
     Extragradient,
-    LinearProgram,
+    InteriorPoint,
     MixGan,
     OptimisticGradient,
+    Pivoting,
     SimultaneousGradient,
 )
 
@@ -171,7 +172,9 @@ def test_expensive_certificates_are_only_made_when_asked_for() -> None:
 
 
 def test_auto_takes_the_games_recommendation() -> None:
-    assert isinstance(eqgan.solve(rps()).solver, LinearProgram)
+    assert isinstance(eqgan.solve(rps()).solver, Pivoting)
+    large = eqgan.games.random_game("uniform", (301, 301))
+    assert isinstance(eqgan.solve(large).solver, InteriorPoint)
     mix = eqgan.games.Mixed(eqgan.games.DiracGAN(), (2, 2))
     assert isinstance(eqgan.solve(mix, max_steps=1).solver, MixGan)
 

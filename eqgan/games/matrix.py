@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
 
@@ -9,17 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
-from eqgan.game import ZeroSumGame
+from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.game import Game, ZeroSumGame
+from eqgan.games.payoffs import Dense, Payoffs
+from eqgan.games.sparse import Sparse
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Simplex
 
-BLOCK = 1 << 22
-"""Entries that are widened to float64 at a time when a float32 game is measured."""
-
-
 SMALL = 300
-"""Up to so many actions of one player the simplex method is as fast, and ends at a vertex."""
+"""Up to so many actions of one player the simplex method is faster than interior points."""
+
+LARGE = 12_000
+"""Beyond so many actions of both players a factorisation outgrows the memory of most machines."""
+
+OFFSET = 1e4
+"""Payoffs this many times further from zero than they are apart are measured less a constant."""
 
 
 class MatrixGame(ZeroSumGame):
@@ -29,11 +35,16 @@ class MatrixGame(ZeroSumGame):
 
     Args:
         payoffs: Shape `(*batch, m, n)`: nested lists, a NumPy array or a tensor. Floats of 32
-            or 64 bits keep their dtype (and device); everything else becomes float64. A floating
-            tensor is referred to, not copied: do not change it afterwards.
+            or 64 bits keep their dtype (and device); everything else becomes float64, and is kept
+            exactly beside that if it holds fractions, decimals or large whole numbers. A floating
+            tensor is referred to, not copied: do not change it afterwards. A sparse matrix (of
+            SciPy or torch), `LowRank` factors, `MatrixFree` products and a `DTensor` sharded by
+            rows are multiplied as they are.
         geometry: ``"entropic"`` (multiplicative steps) or ``"euclidean"`` (projected steps).
         value: The known value, if any.
         equilibrium: A known equilibrium `(x, y)`, if any.
+        constant: What the two players' payoffs add up to; the column player receives
+            `constant - A`, which changes nobody's best responses.
         name: What the game is called in tables.
 
     Raises:
@@ -45,6 +56,9 @@ class MatrixGame(ZeroSumGame):
         MatrixGame(3 x 3, payoffs from -1 to 1)
         >>> game.payoff(game.initial(game.generator(0)))
         tensor(0., dtype=torch.float64)
+
+    Attributes:
+        payoffs: The operator: `times(y)` is :math:`A y`, `transposed(x)` is :math:`A^\top x`.
     """
 
     players = ("row", "column")
@@ -59,13 +73,17 @@ class MatrixGame(ZeroSumGame):
         geometry: Literal["entropic", "euclidean"] = "entropic",
         value: float | None = None,
         equilibrium: tuple[Any, Any] | None = None,
+        constant: float | Fraction = 0,
         name: str | None = None,
     ) -> None:
-        self.payoff_matrix: Tensor = _as_payoffs(payoffs)
-        *batch, m, n = self.payoff_matrix.shape
+        self.payoffs, self.entries = _as_payoffs(payoffs)
+        *batch, m, n = self.payoffs.shape
         self.batch_shape = tuple(batch)
-        self.dtype = self.payoff_matrix.dtype
-        self.device = self.payoff_matrix.device
+        self.dtype = self.payoffs.dtype
+        self.device = self.payoffs.device
+        if not isinstance(constant, int | float | Fraction) or not math.isfinite(constant):
+            raise InvalidInput(f"constant should be a finite number; got {constant!r}.")
+        self.constant = constant
         self.geometry = geometry
         self.spaces = (Simplex(m, geometry), Simplex(n, geometry))
         self.value = value
@@ -75,46 +93,81 @@ class MatrixGame(ZeroSumGame):
             self.equilibrium = self.as_profile(equilibrium, "equilibrium")
 
     def __repr__(self) -> str:
-        a = self.payoff_matrix
-        *batch, m, n = a.shape
+        *batch, m, n = self.payoffs.shape
         size = f"{m} x {n}" + (f", batch {tuple(batch)}" if batch else "")
         title = f"{self.name}: " if self.name else ""
-        extent = f"{float(a.min()):g} to {float(a.max()):g}" if a.numel() else "none"
-        return f"MatrixGame({title}{size}, payoffs from {extent})"
+        held = "" if isinstance(self.payoffs, Dense) else f"{type(self.payoffs).__name__}, "
+        extent = self._extent
+        known = f"from {extent[0].min():g} to {extent[1].max():g}" if extent else "of unknown range"
+        total = f", constant-sum {self.constant}" if self.constant else ""
+        return f"MatrixGame({title}{size}, {held}payoffs {known}{total})"
+
+    @property
+    def payoff_matrix(self) -> Tensor:
+        """The payoffs written out, `(*batch, m, n)`; `UnsupportedGame` where that cannot be."""
+        return self.payoffs.dense()
+
+    def rationals(self) -> list[list[Fraction]]:
+        """Return the payoffs of one game exactly, row by row; floats are the rationals they are."""
+        if self.batch_shape:
+            raise UnsupportedGame(
+                f"rationals() is of one game; this is a batch of {self.batch_shape}."
+            )
+        entries = self.payoff_matrix if self.entries is None else self.entries
+        return [[Fraction(entry) for entry in row] for row in entries.tolist()]
 
     @property
     def recommended(self) -> str:  # type: ignore[override]
-        """The simplex method for one small game; interior points for batches and large games."""
-        small = min(self.payoff_matrix.shape[-2:]) <= SMALL
-        return "linear_program" if small and not self.batch_shape else "interior_point"
+        """Pivots for small games, alone or by the thousand; interior points for larger ones."""
+        smaller = min(self.payoffs.shape[-2:])
+        if not self.payoffs.tabular or smaller > LARGE:
+            return "regret_matching_plus"
+        # A pivot is a little work and a decision: the one for a processor, the other not for a GPU.
+        return "pivoting" if smaller <= SMALL and self.device.type == "cpu" else "interior_point"
 
     @cached_property
-    def payoff_range(self) -> Tensor:  # type: ignore[override]
-        """The largest payoff less the smallest, `(*batch)`."""
-        flat = self.payoff_matrix.flatten(-2)
-        return flat.amax(-1) - flat.amin(-1)
+    def _extent(self) -> tuple[Tensor, Tensor] | None:
+        return self.payoffs.extent()
 
     @cached_property
-    def lipschitz(self) -> float | Tensor:  # type: ignore[override]
+    def payoff_range(self) -> Tensor | None:  # type: ignore[override]
+        """The largest payoff less the smallest, `(*batch)`; ``None`` where they are unknown."""
+        return None if self._extent is None else self._extent[1] - self._extent[0]
+
+    @cached_property
+    def scale(self) -> Tensor | float:  # type: ignore[override]
+        """Half the range of the payoffs, `(*batch)`, or their size where all are the same."""
+        if self._extent is None:
+            return 1.0
+        low, high = (bound.double() for bound in self._extent)
+        half = high / 2 - low / 2
+        return torch.where(half > 0, half, torch.where(high == 0, 1.0, high.abs()))
+
+    @cached_property
+    def lipschitz(self) -> float | Tensor | None:  # type: ignore[override]
         """Lipschitz constant of the operator in the geometry of the simplices.
 
         Entropic: the largest absolute payoff, once the payoffs are shifted around zero (a shift
         changes no gap). Euclidean: the spectral norm, once rows and columns are centred, because
         differences of strategies sum to zero.
         """
-        if self.geometry == "entropic":
-            bound = self.payoff_range / 2
+        if self.geometry == "euclidean":
+            bound = self.payoffs.centred_norm()
+        elif self.payoff_range is None:
+            return None
         else:
-            a = self.payoff_matrix
-            a = a - a.mean(-1, keepdim=True)
-            bound = torch.linalg.matrix_norm(a - a.mean(-2, keepdim=True), 2)
+            bound = self.payoff_range / 2
         return float(bound) if bound.dim() == 0 else bound
+
+    def check_losses(self, z: Profile) -> None:
+        """Check nothing: the losses of a matrix game are known to fit."""
 
     def payoff(self, z: Profile, batch: Any = None) -> Tensor:
         r"""Return :math:`x^\top A y`, of shape `(*batch)`."""
         x, y = z
         assert isinstance(x, Tensor)
-        return (x * _times(self.payoff_matrix, y)).sum(-1)
+        assert isinstance(y, Tensor)
+        return (x * self.payoffs.linear(y)).sum(-1)
 
     def operator(self, z: Profile, batch: Any = None) -> Profile:
         r"""Return :math:`(-A y, A^\top x)`: both players minimise."""
@@ -122,10 +175,9 @@ class MatrixGame(ZeroSumGame):
 
     def gradient(self, z: Profile, player: int, batch: Any = None) -> Strategy:
         """Return the cost of each of the player's actions against `z`, `(*batch, n)`."""
-        x, y = z
-        if player == 0:
-            return -_times(self.payoff_matrix, y)
-        return _times(self.payoff_matrix.mT, x)
+        rival = z[1 - player]
+        assert isinstance(rival, Tensor)
+        return -self.payoffs.times(rival) if player == 0 else self.payoffs.transposed(rival)
 
     def best_response(self, z: Profile, player: int) -> Strategy:
         """Return the cheapest action as a vertex; the first one of equals."""
@@ -137,29 +189,31 @@ class MatrixGame(ZeroSumGame):
         # Float32 strategies sum to 1 only in float32; off by that much, large payoffs drown gaps.
         x, y = (_float64(s) for s in z.strategies)
         x, y = x / x.sum(-1, keepdim=True), y / y.sum(-1, keepdim=True)
-        rows, columns = self._action_payoffs(x, y)
+        payoffs, shift = self._measured
+        rows, columns = payoffs.times(y), payoffs.transposed(x)
         value = (x * rows).sum(-1)
-        return torch.stack((rows.amax(-1) - value, value - columns.amin(-1))), value
+        regrets = torch.stack((rows.amax(-1) - value, value - columns.amin(-1)))
+        return regrets, value + shift
 
-    def _action_payoffs(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        a = self.payoff_matrix
-        if a.dtype == torch.float64:
-            return _times(a, y), _times(a.mT, x)
-        # Widen a block of rows at a time: a large float32 game needs no second copy.
-        height = max(1, BLOCK // max(1, a.numel() // a.shape[-2]))
-        rows, columns = [], torch.zeros_like(y)
-        for start in range(0, a.shape[-2], height):
-            block = a[..., start : start + height, :].double()
-            rows.append(_times(block, y))
-            columns += _times(block.mT, x[..., start : start + height])
-        return torch.cat(rows, -1), columns
+    @cached_property
+    def _measured(self) -> tuple[Payoffs, Tensor | float]:
+        """The payoffs less a shift, and that shift: a gap must not drown in a large constant."""
+        if not isinstance(self.payoffs, Dense) or self._extent is None:
+            return self.payoffs, 0.0
+        low, high = (bound.double() for bound in self._extent)
+        shift = low + (high - low) / 2
+        if not bool((shift.abs() > OFFSET * (high - low)).any()):
+            return self.payoffs, 0.0
+        return Dense(self.payoffs.table.double() - shift[..., None, None]), shift
 
 
-def _times(matrix: Tensor, vector: Strategy) -> Tensor:
-    assert isinstance(vector, Tensor)
-    if matrix.dim() == 2:
-        return matrix @ vector
-    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+def needs_table(game: Game) -> str | None:
+    """Return a reason unless `game` is a matrix game whose payoffs can be written out."""
+    if not isinstance(game, MatrixGame):
+        return "only a MatrixGame is a linear program"
+    if not game.payoffs.tabular:
+        return f"{game.payoffs} is known by its products only; try 'regret_matching_plus'"
+    return None
 
 
 def _float64(strategy: Strategy) -> Tensor:
@@ -167,14 +221,35 @@ def _float64(strategy: Strategy) -> Tensor:
     return strategy.double()
 
 
-def _as_payoffs(payoffs: Any) -> Tensor:
+def _as_payoffs(payoffs: Any) -> tuple[Payoffs, np.ndarray | None]:
+    """Return the operator, and the entries as they were given if floats may have rounded them."""
+    if isinstance(payoffs, Payoffs):
+        return payoffs, None
+    module = type(payoffs).__module__
+    if isinstance(payoffs, Tensor):
+        if module.startswith("torch.distributed"):
+            # Distributed tensors take a moment to import; whoever has one has them.
+            from eqgan.games.sharded import Sharded
+
+            return Sharded(payoffs), None  # type: ignore[arg-type]
+        if payoffs.layout is not torch.strided:
+            return Sparse(payoffs), None
+        return Dense(_checked(payoffs)), None
+    if module.startswith("scipy.sparse") and hasattr(payoffs, "tocsr"):
+        return Sparse(payoffs), None
     try:
-        tensor = payoffs if isinstance(payoffs, Tensor) else _from_array(payoffs)
+        array = np.asarray(payoffs)
+        tensor = _from_array(array)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(
             "MatrixGame expects payoffs as a rectangular array of real numbers, every row of the "
             f"same length; got {_short(payoffs)}."
         ) from error
+    whole = array.dtype.kind in "iu" and bool((np.abs(tensor.numpy()) >= 2.0**53).any())
+    return Dense(_checked(tensor)), array if whole or array.dtype == object else None
+
+
+def _checked(tensor: Tensor) -> Tensor:
     if tensor.dim() < 2:
         raise InvalidInput(
             f"MatrixGame expects payoffs of shape (*batch, m, n); got {tuple(tensor.shape)}. "
@@ -189,26 +264,25 @@ def _as_payoffs(payoffs: Any) -> Tensor:
         raise InvalidInput(f"MatrixGame expects real payoffs; got dtype {tensor.dtype}.")
     if not tensor.is_floating_point() or tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.double()
-    finite = torch.isfinite(tensor)
-    if not bool(finite.all()):
-        place = tuple(int(i) for i in (~finite).nonzero()[0])
+    low, high = tensor.aminmax()
+    if not bool(torch.isfinite(low) & torch.isfinite(high)):
+        place = tuple(int(i) for i in (~torch.isfinite(tensor)).nonzero()[0])
         raise InvalidInput(
             f"MatrixGame expects finite payoffs; entry {place} is {float(tensor[place])}. "
             "Replace forbidden outcomes by a large finite payoff."
         )
-    if not bool(torch.isfinite(tensor.max() - tensor.min())):
+    if not bool(torch.isfinite(high - low)):
         raise InvalidInput(
             f"MatrixGame expects payoffs whose range is finite in {tensor.dtype}; got "
-            f"{float(tensor.min()):g} to {float(tensor.max()):g}. Divide them by 4."
+            f"{float(low):g} to {float(high):g}. Divide them by 4."
         )
     return tensor.detach()
 
 
-def _from_array(payoffs: Any) -> Tensor:
-    array = np.asarray(payoffs)
+def _from_array(array: np.ndarray) -> Tensor:
     if array.dtype == object:
         if array.ndim == 0:
-            raise TypeError(type(payoffs).__name__)
+            raise TypeError(array.dtype)
         array = array.astype(np.float64)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"dtype {array.dtype}")

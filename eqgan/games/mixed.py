@@ -10,8 +10,9 @@ from torch import Tensor
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game, ZeroSumGame, require_zero_sum
 from eqgan.games.gan import GAN
+from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
-from eqgan.spaces import Product, Simplex, Space, Stacked
+from eqgan.spaces import Simplex, Space
 
 
 class Mixed(ZeroSumGame):
