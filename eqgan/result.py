@@ -9,18 +9,23 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, overload
 
 from torch import Tensor
 
 from eqgan.certificate import Certificate, measure, payoff_of
 from eqgan.errors import InvalidInput
+from eqgan.exact.optimal_face import OptimalFace
 from eqgan.game import Game
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile
 
 if TYPE_CHECKING:
     from eqgan.solver import Solver
+
+LEGIBLE = 10**12
+"""An exact value with a smaller numerator and denominator is shown."""
 
 
 class Status(Enum):
@@ -107,6 +112,7 @@ class Result:
         seconds: Wall-clock time.
         oracle: The oracle of `certificate`; ``None`` for the strongest that serves the game.
         seed: Seed of the run, and of the certificate.
+        tol: The tolerance of the run, relative to `game.scale`.
         known: The certificate, if the run has measured it already.
     """
 
@@ -123,6 +129,7 @@ class Result:
     seconds: float
     oracle: Oracle | None = None
     seed: int = 0
+    tol: float = 0.0
     known: Certificate | None = field(default=None, kw_only=True)
 
     @functools.cached_property
@@ -136,14 +143,54 @@ class Result:
             return self.known
         return measure(self.game, self.profile, self.oracle, seed=self.seed)
 
+    @property
+    def converged(self) -> bool | Tensor:
+        """Whether the certificate proves a gap within the tolerance, game by game for a batch."""
+        reached: Tensor = self.certificate.upper.sum(0) <= self.tol * self.game.scale
+        return bool(reached) if reached.dim() == 0 else reached
+
     @functools.cached_property
-    def value(self) -> float | Tensor:
-        """The payoff at `profile`: what the row player, or the discriminator, receives."""
+    def value(self) -> float | Tensor | Fraction:
+        """The payoff at `profile`: what the row player, or the discriminator, receives.
+
+        A `fractions.Fraction` where the solver has proved it to be the value of the game.
+        """
+        exact = self.solver.exact(self.state)
+        if exact is not None:
+            return exact.value
         value = self.known.value if self.known is not None else payoff_of(self.game, self.profile)
         return float(value) if value.dim() == 0 else value
 
+    @property
+    def exact_profile(self) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
+        """Both players' strategies as fractions; `profile` holds their floats.
+
+        Raises:
+            InvalidInput: The solver computes in floats; ``"rational"`` does not.
+        """
+        exact = self.solver.exact(self.state)
+        if exact is None:
+            raise InvalidInput(
+                f"{type(self.solver).__name__} left no exact strategies; solve the game with "
+                "'rational', or read .profile."
+            )
+        return exact.row, exact.column
+
+    @functools.cached_property
+    def optimal_face(self) -> OptimalFace:
+        """Every equilibrium of the game, whatever the solver: for one matrix game.
+
+        Raises:
+            UnsupportedGame: Another game, or a batch of them.
+        """
+        return OptimalFace(self.game)
+
     def __repr__(self) -> str:
         gap = repr(self.known) if self.known is not None else "not measured yet: read .certificate"
+        if isinstance(self.value, Fraction):
+            short = max(abs(self.value.numerator), self.value.denominator) < LEGIBLE
+            text = str(self.value) if short else f"a fraction near {float(self.value):.6g}"
+            gap = f"value {text}, proved in rational arithmetic\n  {gap}"
         return (
             f"Result({self.status.name} by {type(self.solver).__name__} after {self.steps} steps, "
             f"{self.evaluations:g} evaluations, {self.seconds:.3g} s\n"

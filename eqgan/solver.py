@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import torch
 
@@ -18,6 +18,9 @@ from eqgan.game import Game
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile
 from eqgan.rules import Rule
+
+if TYPE_CHECKING:
+    from eqgan.exact.equilibrium import ExactEquilibrium
 
 State = TypeVar("State")
 
@@ -69,6 +72,10 @@ class Solver(ABC, Generic[State]):
     def finished(self, state: State) -> bool:
         """Return whether further steps are useless (direct methods)."""
         return False
+
+    def exact(self, state: State) -> ExactEquilibrium | None:
+        """Return the equilibrium in fractions, if the method has proved one (see `Rational`)."""
+        return None
 
     def unsupported(self, game: Game) -> str | None:
         """Return why this solver cannot take `game`, worded for the user, or ``None``."""

@@ -1,16 +1,20 @@
-"""Exact solution of matrix games by one linear program."""
+"""Solution of matrix games by one linear program."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eqgan.errors import UnsupportedGame
+from eqgan.errors import InvalidInput, UnknownName, UnsupportedGame
 from eqgan.game import Game
-from eqgan.games.matrix import MatrixGame
+from eqgan.games.highs import normalised, solve_game, within_one
+from eqgan.games.matrix import MatrixGame, needs_table
+from eqgan.games.sparse import Sparse
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 
@@ -21,11 +25,18 @@ class LinearProgram(Solver[bool]):
 
     .. math:: \max_{x \in \Delta, v} v \quad \text{subject to} \quad A^\top x \ge v \mathbf 1
 
-    Exact, and the right choice for matrix games up to some hundred actions a player. A batch is
-    solved game by game. HiGHS (through scipy) does the work.
+    Exact up to rounding, and the right choice for matrix games up to some hundred actions a player.
+    A batch is solved game by game, and a sparse game as it is. HiGHS (through scipy) does the work.
+
+    Args:
+        backend: ``None``, or the name of a solver that cvxpy has installed, such as
+            ``"CLARABEL"`` for interior points.
+
+    Raises:
+        UnknownName: cvxpy has no such solver; the error lists those that it has.
 
     References:
-        Dantzig 1951; Huangfu and Hall 2018 (HiGHS).
+        Dantzig 1951; Huangfu and Hall 2018 (HiGHS); Diamond and Boyd 2016 (CVXPY).
 
     Example:
         >>> import eqgan
@@ -34,15 +45,21 @@ class LinearProgram(Solver[bool]):
         (0.75, True)
     """
 
+    backend: str | None = None
     direct = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.backend is not None:
+            _check_installed(self.backend)
 
     def evaluations(self, game: Game) -> float:
         """Return 0: no gradients are evaluated."""
         return 0.0
 
     def unsupported(self, game: Game) -> str | None:
-        """Return a reason unless `game` is a matrix game."""
-        return None if isinstance(game, MatrixGame) else "only a MatrixGame is a linear program"
+        """Return a reason unless `game` is a matrix game whose payoffs can be written out."""
+        return needs_table(game)
 
     def init(self, game: Game, z: Profile) -> bool:
         """Return that nothing is solved yet."""
@@ -53,9 +70,8 @@ class LinearProgram(Solver[bool]):
     ) -> tuple[Profile, bool]:
         """Solve the game."""
         assert isinstance(game, MatrixGame)
-        payoffs = game.payoff_matrix
-        m, n = payoffs.shape[-2:]
-        pairs = [solve_game(a) for a in payoffs.double().cpu().numpy().reshape(-1, m, n)]
+        m, n = game.payoffs.shape[-2:]
+        pairs = [self._solved(a) for a in _tables(game)]
         x = torch.as_tensor(np.array([p for p, _ in pairs]).reshape(*game.batch_shape, m))
         y = torch.as_tensor(np.array([q for _, q in pairs]).reshape(*game.batch_shape, n))
         exact = Profile(s.to(**game.options) for s in (x, y))
@@ -65,39 +81,50 @@ class LinearProgram(Solver[bool]):
         """Return whether the program was solved: a second step changes nothing."""
         return state
 
+    def _solved(self, a: Any) -> tuple[np.ndarray, np.ndarray]:
+        return solve_game(a) if self.backend is None else _solve_by(self.backend, a)
+
 
 def _project(game: Game, z: Profile) -> list[Tensor]:
     return [space.project(s) for space, s in zip(game.spaces, z, strict=True)]
 
 
-def solve_game(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return optimal strategies of both players for payoffs `a` (m, n) to the row player."""
-    from scipy.optimize import linprog
+def _tables(game: MatrixGame) -> list[Any]:
+    """Return the payoffs of each game: arrays, or one sparse array."""
+    if isinstance(game.payoffs, Sparse):
+        return [game.payoffs.scipy().astype(np.float64)]
+    payoffs = game.payoff_matrix.double().cpu().numpy()
+    return list(payoffs.reshape(-1, *payoffs.shape[-2:]))
 
-    m, n = a.shape
-    # Payoffs between 0 and 1: the solver's tolerances are absolute, and neither a shift nor a
-    # scale changes who plays what. The halves keep 1e308 - (-1e308) finite.
+
+def _check_installed(backend: Any) -> None:
+    import cvxpy
+
+    if not isinstance(backend, str):
+        raise InvalidInput(
+            f"backend should be None or the name of a solver of cvxpy; got {backend!r}."
+        )
+    installed = cvxpy.installed_solvers()
+    if backend.upper() not in installed:
+        raise UnknownName.of("installed solver of cvxpy", backend, installed)
+
+
+def _solve_by(backend: str, a: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return optimal strategies of one game `(m, n)` by a solver of cvxpy."""
+    import cvxpy as cp
+
     low, high = a.min(), a.max()
-    half = high / 2 - low / 2
-    if half == 0:
-        return np.full(m, 1 / m), np.full(n, 1 / n)
-    scaled = (a / 2 - low / 2) / half
-    program = linprog(
-        c=np.append(np.zeros(m), -1.0),
-        A_ub=np.hstack((-scaled.T, np.ones((n, 1)))),
-        b_ub=np.zeros(n),
-        A_eq=np.append(np.ones(m), 0.0)[None],
-        b_eq=[1.0],
-        bounds=(0, None),
-        method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
-    if program.x is None:
-        raise UnsupportedGame(f"HiGHS could not solve the game: {program.message}")
-    return _normalised(program.x[:m]), _normalised(-program.ineqlin.marginals)
-
-
-def _normalised(weights: np.ndarray) -> np.ndarray:
-    positive = np.maximum(weights, 0.0)
-    normalised: np.ndarray = positive / positive.sum()
-    return normalised
+    scaled = within_one(a, low, high) if high > low else 0.0 * a
+    x, value = cp.Variable(a.shape[0], nonneg=True), cp.Variable()
+    secures = scaled.T @ x >= value
+    program = cp.Problem(cp.Maximize(value), [secures, cp.sum(x) == 1])
+    try:
+        with warnings.catch_warnings():
+            # The certificate says how accurate the solution is.
+            warnings.filterwarnings("ignore", "Solution may be inaccurate", UserWarning)
+            program.solve(solver=backend.upper())
+    except cp.SolverError as error:
+        raise UnsupportedGame(f"{backend} could not solve the game: {error}") from error
+    if x.value is None:
+        raise UnsupportedGame(f"{backend} could not solve the game: it is {program.status}.")
+    return normalised(x.value), normalised(secures.dual_value)
