@@ -31,6 +31,7 @@ from eqgan.canvas import (
 from eqgan.curves import gap, gaps
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
+from eqgan.networks import network
 from eqgan.profile import Profile, Strategy
 from eqgan.result import Result
 from eqgan.spaces import Simplex
@@ -39,6 +40,7 @@ __all__ = [
     "gap",
     "gaps",
     "image_grid",
+    "network",
     "payoff_matrix",
     "samples_2d",
     "simplex_trajectory",
