@@ -18,7 +18,9 @@ from eqgan.errors import (
     UnreadableFile,
     UnsupportedGame,
 )
+from eqgan.flows import FlowPolytope
 from eqgan.game import Game, ZeroSumGame, prox
+from eqgan.hypersimplex import Hypersimplex
 from eqgan.loop import Progress
 from eqgan.oracle import (
     ExactOracle,
@@ -29,6 +31,8 @@ from eqgan.oracle import (
     Response,
     default_oracle,
 )
+from eqgan.polytope import Polytope
+from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
 from eqgan.registry import available_solvers, solver_class
 from eqgan.result import Result, Status, Trace
@@ -44,7 +48,7 @@ from eqgan.rules import (
 )
 from eqgan.run import solve
 from eqgan.solver import Solver
-from eqgan.spaces import Ball, Box, Euclidean, Product, Simplex, Space, Stacked
+from eqgan.spaces import Ball, Box, Euclidean, Simplex, Space
 
 if TYPE_CHECKING:
     from eqgan import plots, solvers, testing
@@ -61,14 +65,17 @@ __all__ = [
     "EqganError",
     "Euclidean",
     "ExactOracle",
+    "FlowPolytope",
     "Game",
     "GradientOracle",
     "GridOracle",
+    "Hypersimplex",
     "InvalidInput",
     "InverseSqrt",
     "LinearOracle",
     "Oracle",
     "PerPlayer",
+    "Polytope",
     "Product",
     "Profile",
     "Progress",

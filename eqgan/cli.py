@@ -7,26 +7,24 @@ else. Exit codes are for scripts and stand in ``eqgan --help``.
 from __future__ import annotations
 
 import functools
-import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from eqgan.terminal import print_json, print_result, print_table, result_document, table_of
 
+if TYPE_CHECKING:
     from eqgan.compare import Comparison
     from eqgan.game import Game
-    from eqgan.result import Result
 
 OK, UNFINISHED, MISUSE = 0, 1, 2
 
-SHOWN_ACTIONS = 12
-"""Actions of a strategy that are printed; ``--json`` has them all."""
+EXACT = "rational"
+"""The solver that answers in fractions."""
 
 COMPARISON_WIDTH = 116
 """Columns that a comparison needs to show every number whole."""
@@ -73,7 +71,13 @@ def main() -> None:
 @main.command()
 @click.argument("game")
 @click.option("--solver", default="auto", help="A name from `eqgan solvers`, or auto.")
-@click.option("--tol", default=1e-6, show_default=True, help="Gap at which to stop, 0 to run on.")
+@click.option("--exact", is_flag=True, help="Value and strategies as fractions, proved.")
+@click.option(
+    "--tol",
+    default=1e-6,
+    show_default=True,
+    help="Gap at which to stop, relative to half the payoffs' range; 0 to run on.",
+)
 @click.option("--max-steps", default=10_000, show_default=True, help="Most solver steps.")
 @click.option("--seed", default=0, show_default=True, type=SEEDS, help="Of samples and restarts.")
 @click.option("--time-limit", type=float, help="Wall-clock limit in seconds.")
@@ -84,10 +88,12 @@ def main() -> None:
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the gap over the run here.")
 @click.option("--progress/--no-progress", default=None, help="A bar on standard error.")
 @one_line_errors
-def solve(game: str, as_json: bool, plot: Path | None, **options: Any) -> None:
-    """Solve GAME: a name from `eqgan games`, or a file (.csv, .json, .npy, .npz)."""
+def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: Any) -> None:
+    """Solve GAME: a name from `eqgan games`, or a file (.nfg, .csv, .json, .npy, .npz)."""
     import eqgan
 
+    if exact:
+        options["solver"] = _rational(options["solver"])
     _check_device(options["device"])
     _check_picture(plot)
     if options["progress"] is None:
@@ -96,10 +102,17 @@ def solve(game: str, as_json: bool, plot: Path | None, **options: Any) -> None:
     if plot is not None:
         _save(eqgan.plots.gap({type(result.solver).__name__: result}), plot)
     if as_json:
-        _print_json(_solved(game, result))
+        print_json(result_document(game, result))
     else:
-        _print_result(game, result, plot)
+        print_result(game, result, plot)
     sys.exit(OK if result.status is eqgan.Status.CONVERGED else UNFINISHED)
+
+
+def _rational(solver: str) -> str:
+    """Return the solver that `--exact` asks for."""
+    if solver not in ("auto", EXACT):
+        raise click.BadParameter(f"--exact solves with {EXACT!r}; leave out --solver {solver}.")
+    return EXACT
 
 
 def _game(spec: str) -> Game:
@@ -144,100 +157,6 @@ def _save(figure: Any, path: Path) -> None:
         figure.savefig(path)
     except OSError as error:
         raise InvalidInput(f"Cannot write {path}: {error.strerror}.") from error
-
-
-def _solved(name: str, result: Result) -> dict[str, Any]:
-    """Return the JSON document of a run."""
-    proof = result.certificate
-    return {
-        "game": name,
-        "solver": type(result.solver).__name__,
-        "status": result.status.name,
-        "message": result.message,
-        "converged": result.status.name == "CONVERGED",
-        "seed": result.seed,
-        "steps": result.steps,
-        "evaluations": result.evaluations,
-        "seconds": result.seconds,
-        "value": result.value,
-        "certificate": {
-            "exact": proof.exact,
-            "nash_conv": proof.nash_conv,
-            "nash_conv_upper": proof.nash_conv_upper,
-            "epsilon": proof.epsilon,
-            "exploitability": proof.exploitability,
-            "stderr": proof.stderr,
-            "regrets": proof.regrets,
-            "how": proof.how,
-        },
-        "strategies": dict(zip(result.game.players, result.profile, strict=True)),
-    }
-
-
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it: tensors as lists, NaN and infinities as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value
-
-
-def _print_result(name: str, result: Result, plot: Path | None) -> None:
-    from eqgan.report import worded, worded_gap
-
-    table = _table(f"{name} by {type(result.solver).__name__}", "", "")
-    table.add_row("status", result.status.name)
-    table.add_row("", result.message)
-    table.add_row("value", worded(result.value))
-    table.add_row("NashConv", worded_gap(result.certificate))
-    for player, regret in result.certificate.regrets.items():
-        sign = "" if result.certificate.exact else ">= "
-        table.add_row(f"regret of {player}", sign + worded(regret))
-    table.add_row("measured by", result.certificate.how)
-    table.add_row("steps", f"{result.steps} ({result.evaluations:g} gradient evaluations)")
-    table.add_row("seconds", f"{result.seconds:.3g}")
-    for player, strategy in zip(result.game.players, result.profile, strict=True):
-        table.add_row(player, _worded_strategy(strategy))
-    if plot is not None:
-        table.add_row("picture", str(plot))
-    _print(table)
-
-
-def _worded_strategy(strategy: Any) -> str:
-    if isinstance(strategy, Mapping):
-        return "; ".join(f"{k}: {_worded_strategy(v)}" for k, v in strategy.items())
-    if strategy.dim() != 1:
-        return f"shape {tuple(strategy.shape)}; --json prints it"
-    head = ", ".join(f"{float(p):.4g}" for p in strategy[:SHOWN_ACTIONS])
-    more = len(strategy) - SHOWN_ACTIONS
-    return head + (f", ... and {more} more (--json prints all)" if more > 0 else "")
-
-
-def _table(title: str, *columns: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), show_header=any(columns), title_justify="left")
-    for column in columns:
-        # Long words are folded, never cut: a cut number is a wrong number.
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    # Markup and highlighting would read brackets in names as commands.
-    Console(markup=False, highlight=False).print(table)
 
 
 # -- compare -------------------------------------------------------------------------------------
@@ -304,7 +223,7 @@ def _print_comparison(table: Comparison, form: str | None) -> None:
         click.echo(table.to_markdown())
     elif form == "json":
         rows, summary = map(asdict, table.rows), map(asdict, table.summary())
-        _print_json({"rows": list(rows), "summary": list(summary)})
+        print_json({"rows": list(rows), "summary": list(summary)})
     else:
         # A narrow terminal would cut numbers; it may wrap the lines instead.
         width = max(Console().width, COMPARISON_WIDTH)
@@ -320,10 +239,10 @@ def solvers() -> None:
     """List the solvers that are installed, other packages' included."""
     from eqgan.registry import available_solvers
 
-    table = _table("", "solver", "what it does")
+    table = table_of("", "solver", "what it does")
     for name in available_solvers():
         table.add_row(name, _first_line(name))
-    _print(table)
+    print_table(table)
 
 
 def _first_line(name: str) -> str:
@@ -343,11 +262,11 @@ def games() -> None:
     """List the games that can be named, with their values where known."""
     from eqgan.games import available_games, named_game
 
-    table = _table("", "name", "game", "known value")
+    table = table_of("", "name", "game", "known value")
     for name in available_games():
         game = named_game(name)
         table.add_row(name, repr(game), "" if game.value is None else f"{game.value:g}")
-    _print(table)
+    print_table(table)
 
 
 # -- demo ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,11 +27,17 @@ Runs: TypeAlias = Run | Sequence[Run]
 CROWD = 5
 """With more labels the legend stands beside the lines, not among them."""
 
+GUIDES = {"$1/\\sqrt{t}$": -0.5, "$1/t$": -1.0}
+"""Rates of convergence, as slopes of straight lines where both axes are logarithmic."""
+
+ROUNDING = 1e-6
+"""Bounds that differ by less than this fraction are drawn as one line."""
+
 FLOOR = 1e-17
 """Gaps below this are drawn at it: a logarithmic axis has no zero."""
 
 
-def gap(runs: Run | Mapping[str, Runs]) -> Figure:
+def gap(runs: Run | Mapping[str, Runs], horizontal: Literal["linear", "log"] = "linear") -> Figure:
     """Draw NashConv against gradient evaluations, on a logarithmic axis.
 
     Args:
@@ -39,12 +45,15 @@ def gap(runs: Run | Mapping[str, Runs]) -> Figure:
             with their median over them. A dot marks where a run ended. A method that evaluates no
             gradients is a horizontal line with its gap beside it; where that is far below the
             others the line lies at the foot of the picture.
+        horizontal: ``"log"`` makes the axis of evaluations logarithmic too, and draws the slopes of
+            the common rates of convergence; starts, at 0 evaluations, are left out.
 
     Returns:
-        The figure. Its axis says when the gaps are only lower bounds.
+        The figure. Its axis says when the gaps are only lower bounds; where an upper bound is
+        proved that differs, the range between both is shaded.
 
     Raises:
-        InvalidInput: No gap was measured.
+        InvalidInput: No gap was measured, or another kind of axis.
 
     Example:
         >>> import eqgan
@@ -52,6 +61,8 @@ def gap(runs: Run | Mapping[str, Runs]) -> Figure:
         >>> gap(run).axes[0].get_ylabel()
         'NashConv'
     """
+    if horizontal not in ("linear", "log"):
+        raise InvalidInput(f"horizontal should be 'linear' or 'log'; got {horizontal!r}.")
     traces = _as_traces(runs)
     if not any(_gaps_of(trace) for group in traces.values() for trace in group):
         raise InvalidInput(
@@ -60,6 +71,8 @@ def gap(runs: Run | Mapping[str, Runs]) -> Figure:
         )
     figure, (axes,) = figure_of(1, 1, 6.4, 4.2)
     _draw_gaps(axes, traces, dict(zip(traces, styles_of(len(traces)), strict=True)))
+    if horizontal == "log":
+        _compare_rates(axes, traces)
     if len(traces) > CROWD:
         figure.set_figwidth(9.6)
         figure.legend(loc="outside right upper", frameon=False, fontsize=9)
@@ -136,8 +149,9 @@ def _draw_gaps(
             _draw_level(axes, label, group, styles[label], min(lowest, default=FLOOR) / 10)
         else:
             _draw_group(axes, label, group, styles[label])
+    shaded = [_draw_range(axes, group, styles[label][0]) for label, group in measured.items()]
     axes.set_xlabel("gradient evaluations")
-    axes.set_ylabel(_gap_label(bounds))
+    axes.set_ylabel(_gap_label(bounds) + (" (shaded: to its upper bound)" if any(shaded) else ""))
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
     if bounds:
         _scale(axes)
@@ -187,6 +201,44 @@ def _draw_group(axes: Axes, label: str, curves: Sequence[Curve], style: tuple[st
     x, y = zip(*_median_curve(curves), strict=True)
     axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.8, label=label)
     axes.plot(x[-1], y[-1], "o", color=colour, markersize=5)
+
+
+def _draw_range(axes: Axes, traces: Sequence[Trace], colour: str) -> bool:
+    """Shade from what was found to what is proved, where these differ; say whether they do."""
+    drawn = False
+    for trace in traces:
+        rows = [row for row in trace if math.isfinite(row.get("nash_conv_upper", math.nan))]
+        low = np.array([row["nash_conv"] for row in rows])
+        high = np.array([row["nash_conv_upper"] for row in rows])
+        if (high > low * (1 + ROUNDING) + FLOOR).any():
+            places = [row["evaluations"] for row in rows]
+            axes.fill_between(
+                places, low.clip(FLOOR), high.clip(FLOOR), color=colour, alpha=0.15, linewidth=0
+            )
+            drawn = True
+    return drawn
+
+
+def _compare_rates(axes: Axes, traces: Mapping[str, Sequence[Trace]]) -> None:
+    """Make the horizontal axis logarithmic, and draw the slopes of the common rates."""
+    curves = [_gaps_of(trace) for group in traces.values() for trace in group]
+    points = [(x, y) for curve in curves for x, y in curve if x > 0]
+    if not points:
+        return
+    first, last = min(x for x, _ in points), max(x for x, _ in points)
+    height = max(y for _, y in points)
+    limits = axes.get_ylim()
+    axes.set(xscale="log", xlim=(first / 1.1, last * 1.1))
+    for label, slope in GUIDES.items():
+        ends = np.array([first, last * 1.1])
+        axes.plot(ends, height * (ends / first) ** slope, ":", color=GREY, linewidth=1.0, zorder=1)
+        # The label stands beside the axes, or just above the foot where the line leaves there.
+        x = min(ends[1], first * (limits[0] / height) ** (1 / slope))
+        place, shift = (x, height * (x / first) ** slope), (4, 0 if x == ends[1] else 6)
+        axes.annotate(
+            label, place, shift, textcoords="offset points", color=GREY, fontsize=8, va="center"
+        )
+    axes.set_ylim(limits)
 
 
 def _median_curve(curves: Sequence[Curve]) -> Curve:

@@ -34,7 +34,7 @@ class UnknownName(EqganError, LookupError):
         return cls(f"No {kind} is called {name!r}.{hint} Known: {', '.join(names)}.")
 
 
-class UnreadableFile(EqganError, ValueError):
+class UnreadableFile(InvalidInput):
     """A file whose contents are not what its reader expects."""
 
 

@@ -10,6 +10,7 @@ if __name__ != "eqgan.solvers":
 from eqgan.solvers.alternating_gradient import AlternatingGradient
 from eqgan.solvers.averaging import Averaged, MovingAverage
 from eqgan.solvers.best_so_far import BestSoFar
+from eqgan.solvers.double_oracle import DoubleOracle
 from eqgan.solvers.extragradient import Extragradient
 from eqgan.solvers.fictitious_play import FictitiousPlay
 from eqgan.solvers.interior_point import InteriorPoint
@@ -20,6 +21,8 @@ from eqgan.solvers.multiplicative_weights import (
     OptimisticMultiplicativeWeights,
 )
 from eqgan.solvers.optimistic_gradient import OptimisticGradient
+from eqgan.solvers.pivoting import Pivoting
+from eqgan.solvers.rational import Rational
 from eqgan.solvers.regret_matching import RegretMatching, RegretMatchingPlus
 from eqgan.solvers.simultaneous_gradient import SimultaneousGradient
 from eqgan.solvers.support_polish import SupportPolish
@@ -28,6 +31,7 @@ __all__ = [
     "AlternatingGradient",
     "Averaged",
     "BestSoFar",
+    "DoubleOracle",
     "Extragradient",
     "FictitiousPlay",
     "InteriorPoint",
@@ -37,6 +41,8 @@ __all__ = [
     "MultiplicativeWeights",
     "OptimisticGradient",
     "OptimisticMultiplicativeWeights",
+    "Pivoting",
+    "Rational",
     "RegretMatching",
     "RegretMatchingPlus",
     "SimultaneousGradient",

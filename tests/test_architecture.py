@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors", "profile", "checkpoint", "threads"},
-    {"spaces"},
+    {"spaces", "products", "polytope", "flows", "hypersimplex"},
     {"game"},
     {"games", "gan", "rules", "oracle", "data"},
-    {"certificate"},
+    {"certificate", "exact"},
     {"solver"},
     {"result", "registry", "progress"},
     {"loop"},
@@ -38,8 +38,10 @@ LAYERS = [
         "behaviour",
         "canvas",
         "curves",
+        "networks",
         "plots",
         "report",
+        "terminal",
         "laws",
         "testing",
     },

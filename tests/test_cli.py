@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from importlib.metadata import EntryPoint, version
 
 import pytest
@@ -128,7 +130,7 @@ def test_a_diverged_run_still_prints_strict_json_and_a_table():
     assert "DIVERGED" in run("solve", *options).stdout
 
 
-@pytest.mark.parametrize("extension", [".csv", ".json", ".npy", ".npz"])
+@pytest.mark.parametrize("extension", [".csv", ".json", ".npy", ".npz", ".nfg"])
 def test_games_are_read_from_files(tmp_path, extension):
     path = tmp_path / f"game{extension}"
     files.save(MatrixGame([[3.0, 0.0], [0.0, 1.0]]), path)
@@ -146,11 +148,50 @@ def test_a_batch_in_a_file_is_solved_as_one(tmp_path):
     assert "(2 games)" in run("solve", path).stdout
 
 
-def test_many_actions_are_cut_in_the_table_and_whole_in_json(tmp_path):
+def test_only_what_is_played_of_many_actions_is_in_the_table_and_all_in_json(tmp_path):
     path = tmp_path / "wide.csv"
     files.save(eqgan.games.random_game("normal", (2, 40)), path)
-    assert "28 more" in " ".join(run("solve", path).stdout.replace("│", " ").split())
+    shown = " ".join(run("solve", path).stdout.replace("│", " ").split())
+    assert "2 of 40 actions, numbered from 0; " in shown
     assert len(strict_json(run("solve", path, "--json").stdout)["strategies"]["column"]) == 40
+
+
+def test_the_likeliest_of_very_many_played_actions_are_shown(tmp_path):
+    files.save(MatrixGame(torch.eye(30).double() * -1), tmp_path / "eye.npy")
+    shown = " ".join(run("solve", tmp_path / "eye.npy").stdout.replace("│", " ").split())
+    assert "30 of 30 actions, numbered from 0; 0: 0.03333, " in shown
+    assert ", ... and 18 less likely (--json prints all)" in shown
+
+
+def test_a_game_is_solved_in_fractions(tmp_path):
+    (tmp_path / "game.nfg").write_text('NFG 1 R "" {"a" "b"} {2 2} 3 -3 0 0 0 0 1/3 -1/3')
+    done = run("solve", tmp_path / "game.nfg", "--exact")
+    assert done.exit_code == 0
+    assert re.search(r"value +│ 3/10 = 0.3 ", done.stdout)
+    assert done.stdout.count("1/10, 9/10") == 2
+    found = strict_json(run("solve", tmp_path / "game.nfg", "--exact", "--json").stdout)
+    assert found["value"] == 0.3
+    assert found["exact"] == {
+        "value": "3/10",
+        "strategies": {"row": ["1/10", "9/10"], "column": ["1/10", "9/10"]},
+    }
+
+
+def test_fractions_of_any_length_are_whole_in_json_and_decimals_in_the_table(tmp_path):
+    # Of a diagonal game 1 / value is the sum of 1 / payoff; here it has more digits than Python
+    # likes to print.
+    payoffs = [Fraction(10**1500 + k + 1, 10**1500 + k) for k in (1, 3, 7)]
+    value = 1 / sum(1 / payoff for payoff in payoffs)
+    diagonal = [[a if i == j else 0 for j in range(3)] for i, a in enumerate(payoffs)]
+    files.save(MatrixGame(diagonal), tmp_path / "long.nfg")
+    options = ["solve", tmp_path / "long.nfg", "--exact"]
+    found = strict_json(run(*options, "--json").stdout)
+    top, bottom = found["exact"]["value"].split("/")
+    assert len(top) > 4300
+    assert Decimal(top) == Decimal(value.numerator)
+    assert Decimal(bottom) == Decimal(value.denominator)
+    shown = run(*options).stdout
+    assert re.search(r"value +│ 0\.333333333333 \(--json prints the fraction\)", shown)
 
 
 def test_a_run_resumes_where_its_checkpoint_left_it(tmp_path):
@@ -187,6 +228,8 @@ def test_progress_never_reaches_standard_output():
         (["solve", "absent.csv"], "Cannot read absent.csv"),
         (["solve", "game.xlsx"], ".csv, .json, .npy, .npz"),
         (["solve", "ragged.csv"], "ragged.csv, line 2"),
+        (["solve", "general.nfg"], "general.nfg, line 2, column 5: expected a game of constant"),
+        (["solve", "dirac_gan", "--exact"], "cannot take this game"),
         (["solve", "dirac_gan", "--solver", "linear_program"], "cannot take this game"),
         (["solve", "oneill", "--tol", "-1"], "tol should be"),
         (["solve", "oneill", "--max-steps", "-3"], "max_steps should be"),
@@ -203,6 +246,7 @@ def test_progress_never_reaches_standard_output():
 def test_wrong_inputs_get_one_line_and_exit_code_2(tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ragged.csv").write_text("1,2\n3\n")
+    (tmp_path / "general.nfg").write_text('NFG 1 R "" {"a" "b"} {2 1}\n1 1 0 1')
     (tmp_path / "broken.ckpt").write_bytes(b"junk")
     done = run(*words)
     assert done.exit_code == 2
@@ -221,6 +265,7 @@ def test_wrong_inputs_get_one_line_and_exit_code_2(tmp_path, monkeypatch, words,
         (["solve", "oneill", "--device", "toaster"], "expected cpu, cuda or auto"),
         (["solve", "oneill", "--plot", "a.txt"], "a picture ends in .png"),
         (["solve", "oneill", "--plot", "no/such/a.png"], "does not exist"),
+        (["solve", "oneill", "--exact", "--solver", "extragradient"], "--exact solves with"),
         (["compare"], "Missing argument"),
         (["compare", "oneill", "--seeds", "0"], "is not in the range"),
         (["nothing"], "No such command"),

@@ -16,12 +16,15 @@ MATRIX = {kind for kind in ALL if kind.startswith("matrix")}
 MIXED = {kind for kind in ALL if kind.startswith("mixed")}
 
 ACCEPTS = {
+    "double_oracle": MATRIX - {"matrix batch"} | {"finite gan wasserstein"},
     "fictitious_play": MATRIX | MIXED,
     "interior_point": MATRIX,
     "linear_program": MATRIX,
     "mix_gan": MIXED,
     "multiplicative_weights": MATRIX,
     "optimistic_multiplicative_weights": MATRIX,
+    "pivoting": MATRIX,
+    "rational": MATRIX - {"matrix batch"},
     "regret_matching": MATRIX,
     "regret_matching_plus": MATRIX,
     "support_polish": MATRIX,

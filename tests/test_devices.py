@@ -32,9 +32,12 @@ GAMES = {
 
 READS_NUMBERS = {
     "best_so_far": "it compares gaps",
+    "double_oracle": "HiGHS computes on the CPU",
     "fictitious_play": "over networks it picks the best search",
     "interior_point": "it looks whether it is done",
     "linear_program": "HiGHS computes on the CPU",
+    "rational": "fractions live on the CPU",
+    "pivoting": "it looks which games are done",
     "support_polish": "it compares gaps",
 }
 

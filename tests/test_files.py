@@ -20,7 +20,7 @@ from eqgan.games.files import load, save
 
 torch.set_num_threads(1)
 
-EXTENSIONS = (".csv", ".json", ".npy", ".npz")
+EXTENSIONS = (".csv", ".json", ".npy", ".npz", ".nfg")
 anywhere = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -70,6 +70,15 @@ def test_batches_are_kept(tmp_path, extension):
     payoffs = torch.arange(12.0).reshape(2, 3, 2)
     save(MatrixGame(payoffs), tmp_path / f"b{extension}")
     assert load(tmp_path / f"b{extension}").batch_shape == (2,)
+
+
+@pytest.mark.parametrize("extension", [".json", ".npz", ".nfg"])
+def test_what_both_players_receive_together_is_kept(tmp_path, extension):
+    path = tmp_path / f"game{extension}"
+    save(MatrixGame([[0.1, 2.0]], constant=2.5), path)
+    loaded = load(path)
+    assert loaded.constant == 2.5
+    assert loaded.payoff_matrix.tolist() == [[0.1, 2.0]]
 
 
 def test_json_keeps_what_is_known(tmp_path):
@@ -158,6 +167,7 @@ def test_the_array_called_payoffs_is_taken(tmp_path):
         ("a.json", b'{"payoffs": [[1]], "name": 3}', "'name' should be a string"),
         ("a.json", b'{"payoffs": [[1]], "value": "0"}', "'value' should be a finite number"),
         ("a.json", b'{"payoffs": [[1]], "value": 1e999}', "'value' should be a finite number"),
+        ("a.json", b'{"payoffs": [[1]], "constant": true}', "'constant' should be a finite number"),
         ("a.json", b'{"payoffs": [[1]], "equilibrium": 3}', "'equilibrium' should be"),
         ("a.json", b'{"payoffs": [[1]], "equilibrium": [[2], [1]]}', "off its set"),
         ("a.npy", b"", "NumPy's format"),
@@ -204,6 +214,15 @@ def test_arrays_that_are_no_payoffs_are_refused(tmp_path, array):
             load(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "constant", [np.zeros(2), np.array("a"), np.array(np.nan), np.array(True), np.array(1j)]
+)
+def test_a_constant_that_is_no_number_is_refused(tmp_path, constant):
+    np.savez(tmp_path / "a.npz", payoffs=np.eye(2), constant=constant)
+    with pytest.raises(UnreadableFile, match="constant"):
+        load(tmp_path / "a.npz")
+
+
 def test_an_archive_of_several_arrays_must_name_one(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.eye(2), y=np.eye(2))
     with pytest.raises(UnreadableFile, match="it holds x, y"):
@@ -224,7 +243,7 @@ def test_a_header_that_promises_terabytes_allocates_nothing(tmp_path, extension)
         load(path)
 
 
-@pytest.mark.parametrize("name", ["game.txt", "game", "game.nfg", "game.csv.bak"])
+@pytest.mark.parametrize("name", ["game.txt", "game", "game.efg", "game.csv.bak"])
 def test_other_extensions_are_refused_with_the_known_ones(tmp_path, name):
     (tmp_path / name).write_text("1,2\n")
     for call in (load, lambda path: save(MatrixGame([[1]]), path)):
@@ -245,8 +264,9 @@ def test_missing_files_and_folders_are_refused(tmp_path, extension):
 def test_only_matrix_games_are_saved_and_only_one_in_csv(tmp_path):
     with pytest.raises(InvalidInput, match="save writes a MatrixGame; got list"):
         save([[1]], tmp_path / "a.json")
-    with pytest.raises(InvalidInput, match="CSV holds one game"):
-        save(MatrixGame(np.zeros((2, 3, 3))), tmp_path / "a.csv")
+    for extension, said in ((".csv", "CSV holds one game"), (".nfg", "holds one game")):
+        with pytest.raises(InvalidInput, match=said):
+            save(MatrixGame(np.zeros((2, 3, 3))), tmp_path / f"a{extension}")
     assert os.listdir(tmp_path) == []
 
 

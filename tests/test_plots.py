@@ -99,6 +99,41 @@ def test_a_direct_method_is_a_level_with_its_number() -> None:
     assert "2e-16" in [text.get_text() for text in figure.axes[0].texts]
 
 
+def test_rates_of_convergence_are_straight_lines_on_two_logarithmic_axes(tmp_path: Path) -> None:
+    steps = [
+        {"evaluations": x, "nash_conv": 1 / x, "nash_conv_upper": 1 / x} for x in (1.0, 10, 100)
+    ]
+    start = {"evaluations": 0.0, "nash_conv": 2.0, "nash_conv_upper": 2.0}
+    figure = drawn(plots.gap({"a": Trace([start, *steps])}, "log"), tmp_path)
+    (axes,) = figure.axes
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert axes.get_xlim()[0] > 0.5
+    dotted = [line for line in axes.get_lines() if line.get_linestyle() == ":"]
+    slopes = []
+    for line in dotted:
+        (x0, x1), (y0, y1) = np.log(line.get_xdata()), np.log(line.get_ydata())
+        slopes.append((y1 - y0) / (x1 - x0))
+    assert slopes == pytest.approx([-0.5, -1])
+    assert [text.get_text() for text in axes.texts] == ["$1/\\sqrt{t}$", "$1/t$"]
+
+
+def test_what_lies_between_a_lower_and_an_upper_bound_is_shaded() -> None:
+    between = Trace(
+        [{"evaluations": x, "nash_conv": 1 / x, "nash_conv_upper": 3 / x} for x in (1.0, 2.0)]
+    )
+    figure = plots.gap({"between": between, "exact": trace([1, 0.5])})
+    (axes,) = figure.axes
+    (shade,) = axes.collections
+    assert shade.get_paths()[0].get_extents().get_points().tolist() == [[1, 0.5], [2, 3]]
+    assert axes.get_ylabel() == "NashConv (shaded: to its upper bound)"
+    assert not plots.gap({"exact": trace([1, 0.5])}).axes[0].collections
+
+
+def test_an_axis_of_another_kind_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="'linear' or 'log'; got 'sqrt'"):
+        plots.gap({"a": trace([1, 0.5])}, "sqrt")  # type: ignore[arg-type]
+
+
 def test_rows_without_a_gap_are_left_out() -> None:
     rows = [{"evaluations": 0.0, "value": 1.0}, *trace([0.5, 0.2])]
     figure = plots.gap({"a": Trace(rows)})

@@ -1,7 +1,8 @@
-"""Matrix games in files: CSV, JSON and NumPy's formats.
+"""Matrix games in files: CSV, JSON, NumPy's formats and Gambit's.
 
-Payoffs are the *row* player's, one row an action of the row player. CSV, ``.npy`` and ``.npz`` hold
-the payoffs alone; JSON also keeps what is known about the game. Nothing that is read can run code.
+Payoffs are the *row* player's, one row an action of the row player. CSV and ``.npy`` hold the
+payoffs alone; ``.npz`` keeps the constant sum as well, JSON what else is known about the game, and
+``.nfg`` name, constant and fractions. Nothing that is read can run code.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from eqgan.checkpoint import write_atomically
 from eqgan.data import DEFLATE_RATIO
 from eqgan.errors import EqganError, InvalidInput, UnreadableFile
+from eqgan.games.gambit import nfg_text, parse_nfg
 from eqgan.games.matrix import MatrixGame
 
 
@@ -30,13 +32,15 @@ def load(path: str | Path) -> MatrixGame:
     Args:
         path: A ``.csv`` file (one line an action of the row player, numbers separated by commas;
             empty lines and lines that start with ``#`` are skipped), a ``.json`` file (nested
-            lists, or an object with ``payoffs`` and perhaps ``name``, ``value`` and
-            ``equilibrium``), a ``.npy`` file, or a ``.npz`` file (its array ``payoffs``, or its
-            only one).
+            lists, or an object with ``payoffs`` and perhaps ``name``, ``value``, ``equilibrium``
+            and ``constant``), a ``.npy`` file, a ``.npz`` file (its array ``payoffs``, or its only
+            one, and perhaps ``constant``), or an ``.nfg`` file of Gambit's (two players, payoffs
+            of constant sum).
 
     Returns:
         The game, named after the file unless the file names it. ``.npy`` and ``.npz`` keep their
-        dtype; CSV and JSON give float64.
+        dtype, the others give float64. The numbers of an ``.nfg`` file are kept exactly too, as
+        `rationals` returns them.
 
     Raises:
         InvalidInput: An extension that is not one of these.
@@ -61,8 +65,8 @@ def save(game: MatrixGame, path: str | Path) -> None:
     """Write a matrix game, in the format that the extension names, replacing the file atomically.
 
     Args:
-        game: The game. CSV takes no batch of games.
-        path: Ends in ``.csv``, ``.json``, ``.npy`` or ``.npz``; its folder must exist.
+        game: The game. CSV and ``.nfg`` take no batch of games.
+        path: Ends in ``.csv``, ``.json``, ``.npy``, ``.npz`` or ``.nfg``; its folder must exist.
 
     Raises:
         InvalidInput: Another extension, a game that is no `MatrixGame` or does not fit the format,
@@ -160,7 +164,7 @@ def _write_csv(game: MatrixGame) -> bytes:
 
 # -- JSON ----------------------------------------------------------------------------------------
 
-FIELDS = ("payoffs", "name", "value", "equilibrium")
+FIELDS = ("payoffs", "name", "value", "equilibrium", "constant")
 
 
 def _read_json(path: Path) -> MatrixGame:
@@ -176,18 +180,26 @@ def _read_json(path: Path) -> MatrixGame:
             f"{path} should hold nested lists of payoffs, or an object with 'payoffs' and perhaps "
             f"{', '.join(map(repr, FIELDS[1:]))}; got {got[:80]}."
         )
-    name, value, equilibrium = (document.get(field) for field in FIELDS[1:])
+    name, value, equilibrium, constant = (document.get(field) for field in FIELDS[1:])
     if not isinstance(name, str | None):
         raise UnreadableFile(f"{path}: 'name' should be a string; got {name!r}.")
-    if isinstance(value, bool) or not (value is None or _finite(value)):
-        raise UnreadableFile(f"{path}: 'value' should be a finite number; got {value!r}.")
+    for field, number in (("value", value), ("constant", constant)):
+        if number is not None and not _finite(number):
+            raise UnreadableFile(f"{path}: {field!r} should be a finite number; got {number!r}.")
     if not isinstance(equilibrium, list | None):
         raise UnreadableFile(f"{path}: 'equilibrium' should be two lists; got {equilibrium!r}.")
-    known = None if value is None else float(value)
-    return _game(path, document["payoffs"], name=name, value=known, equilibrium=equilibrium)
+    known = {
+        "name": name,
+        "value": None if value is None else float(value),
+        "equilibrium": equilibrium,
+        "constant": constant or 0,
+    }
+    return _game(path, document["payoffs"], **known)
 
 
 def _finite(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
     return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
@@ -198,6 +210,7 @@ def _refuse(constant: str) -> Any:
 def _write_json(game: MatrixGame) -> bytes:
     document: dict[str, Any] = {"payoffs": game.payoff_matrix.double().tolist()}
     known: dict[str, Any] = {"name": game.name, "value": game.value}
+    known["constant"] = float(game.constant) if game.constant else None
     if game.equilibrium is not None:
         known["equilibrium"] = [s.tolist() for s in game.equilibrium.leaves()]
     document |= {field: what for field, what in known.items() if what is not None}
@@ -214,7 +227,10 @@ def _read_npy(path: Path) -> MatrixGame:
 
 
 def _read_npz(path: Path) -> MatrixGame:
-    return _game(path, _trusted(path, lambda: _member(path)))
+    payoffs, constant = _trusted(path, lambda: _members(path))
+    if constant.shape or constant.dtype.kind not in "iuf":
+        raise UnreadableFile(f"{path}: 'constant' should be one number; got {constant!r:.60}.")
+    return _game(path, payoffs, constant=constant.item())
 
 
 def _trusted(path: Path, read: Callable[[], Any]) -> Any:
@@ -230,25 +246,33 @@ def _trusted(path: Path, read: Callable[[], Any]) -> Any:
         ) from error
 
 
-def _member(path: Path) -> Any:
+def _members(path: Path) -> tuple[Any, Any]:
+    """Return the arrays of payoffs and of the constant, 0 where there is none."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-        name = "payoffs.npy" if "payoffs.npy" in names else names[0] if len(names) == 1 else None
+        others = [name for name in names if name != "constant.npy"]
+        name = "payoffs.npy" if "payoffs.npy" in names else others[0] if len(others) == 1 else None
         if name is None:
             raise UnreadableFile(
                 f"{path} should hold an array called 'payoffs', or one array; it holds "
                 f"{', '.join(n.removesuffix('.npy') for n in names) or 'none'}."
             )
-        with archive.open(name) as file:
-            version = np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0
-            if version != (1, 0):
-                header = np.lib.format.read_array_header_2_0
-            shape, _, dtype = header(file)
-        if dtype.itemsize * math.prod(shape) > DEFLATE_RATIO * path.stat().st_size:
-            raise UnreadableFile(f"{path} cannot hold the array of shape {shape} that it promises.")
-        with archive.open(name) as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
+        payoffs = _member(path, archive, name)
+        known = "constant.npy" in names and name != "constant.npy"
+        return payoffs, _member(path, archive, "constant.npy") if known else np.array(0)
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            header = np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+    if dtype.itemsize * math.prod(shape) > DEFLATE_RATIO * path.stat().st_size:
+        raise UnreadableFile(f"{path} cannot hold the array of shape {shape} that it promises.")
+    with archive.open(name) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _write_npy(game: MatrixGame) -> bytes:
@@ -259,8 +283,31 @@ def _write_npy(game: MatrixGame) -> bytes:
 
 def _write_npz(game: MatrixGame) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(file, payoffs=game.payoff_matrix.cpu().numpy())
+    arrays: dict[str, Any] = {"payoffs": game.payoff_matrix.cpu().numpy()}
+    if game.constant:
+        arrays["constant"] = np.array(float(game.constant))
+    np.savez_compressed(file, **arrays)
     return file.getvalue()
+
+
+# -- Gambit --------------------------------------------------------------------------------------
+
+
+def _read_nfg(path: Path) -> MatrixGame:
+    try:
+        told = parse_nfg(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{path}: expected text in UTF-8; got other bytes.") from error
+    except InvalidInput as error:
+        raise UnreadableFile(f"{path}, {error}") from error
+    return _game(path, told.payoffs, constant=told.constant, name=told.title)
+
+
+def _write_nfg(game: MatrixGame) -> bytes:
+    try:
+        return nfg_text(game).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"The name {game.name!r} cannot be written in UTF-8.") from error
 
 
 READERS: dict[str, Callable[[Path], MatrixGame]] = {
@@ -268,6 +315,7 @@ READERS: dict[str, Callable[[Path], MatrixGame]] = {
     ".json": _read_json,
     ".npy": _read_npy,
     ".npz": _read_npz,
+    ".nfg": _read_nfg,
 }
 
 WRITERS: dict[str, Callable[[MatrixGame], bytes]] = {
@@ -275,4 +323,5 @@ WRITERS: dict[str, Callable[[MatrixGame], bytes]] = {
     ".json": _write_json,
     ".npy": _write_npy,
     ".npz": _write_npz,
+    ".nfg": _write_nfg,
 }

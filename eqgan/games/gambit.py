@@ -1,0 +1,367 @@
+r"""Gambit's files of strategic games (``.nfg``): two players, payoffs of constant sum.
+
+A file names the game, its players and their strategies. Then it lists payoffs, the first player's
+strategy varying fastest::
+
+    NFG 1 R "Matching pennies" { "row" "column" } { 2 2 }
+    1 -1  -1 1  -1 1  1 -1
+
+or outcomes with their payoffs, and after them the number of each cell's outcome (0 pays nothing).
+Numbers are written ``2``, ``1/3``, ``0.25`` or ``1e-3``; all are rationals, and are kept as such.
+
+References:
+    McKelvey, McLennan and Turocy, Gambit: software tools for game theory (on file formats).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import TypeAlias
+
+from eqgan.errors import InvalidInput
+from eqgan.games.matrix import MatrixGame
+
+Number: TypeAlias = int | Fraction | float
+"""Whole numbers that floats hold too, and fractions; a float is only ever -0.0."""
+
+Cells: TypeAlias = Iterator[tuple[int, Number, Number]]
+"""Where each cell stands in the text, and what the two players receive in it."""
+
+NUMBER = re.compile(
+    r"[+-]?+(?:[0-9]++/[0-9]++|(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][+-]?+(?=[0-9])0*+[0-9]{0,3}+)?+)"
+)
+"""A number; an exponent of more than three digits would fill the memory with zeros.
+
+What a quantifier has taken it never gives back, so that no text takes more than linear time.
+"""
+
+TOKEN = re.compile(
+    rf"""\s*+(?: (?P<text>"[^"\\]*+(?:\\.[^"\\]*+)*+")
+              | (?P<mark>[{{}},])
+              | (?P<word>{NUMBER.pattern}(?=[\s{{}},"+-]|\Z) | [^\s{{}},"]++)
+              | (?P<end>\Z)
+              | (?P<open>") )""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+"""What comes next: numbers may touch, as in ``1-1``; the last is a quote that nothing closes."""
+
+WHOLE = re.compile(r"[0-9]{1,18}")
+"""A count of strategies, or the number of an outcome."""
+
+LONGEST = 4000
+"""Characters of a number; Python itself refuses whole numbers that are little longer."""
+
+LARGEST = int(sys.float_info.max)
+"""The largest sum of both payoffs."""
+
+ROUNDING = Fraction(1, 2**50)
+"""Decimals may miss the constant by so much of their size, as rounded floats do."""
+
+
+@dataclass(frozen=True)
+class StrategicGame:
+    """What a file says.
+
+    Attributes:
+        title: The game's name, perhaps empty.
+        payoffs: What the first player receives, a list for each strategy of that player.
+        constant: What both players together receive in every cell.
+    """
+
+    title: str
+    payoffs: list[list[Number]]
+    constant: Fraction
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def parse_nfg(text: str) -> StrategicGame:
+    r"""Return the game that the text of an ``.nfg`` file describes.
+
+    Args:
+        text: The whole file, with payoffs or with outcomes.
+
+    Returns:
+        The game, its numbers exact.
+
+    Raises:
+        InvalidInput: Text that is no such file (the message gives line and column), another number
+            of players than two, or payoffs whose sum is not constant.
+
+    Example:
+        >>> game = parse_nfg('NFG 1 R "halves" { "a" "b" } { 1 2 } 1/2 1/2 0.25 0.75')
+        >>> game.payoffs, game.constant
+        ([[Fraction(1, 2), Fraction(1, 4)]], Fraction(1, 1))
+    """
+    cursor = _Cursor(text)
+    cursor.take("word", "'NFG' (a strategic game of Gambit's)", "NFG")
+    cursor.take("word", "version 1 of the format", "1")
+    cursor.take("word", "R or D, the kind of numbers", "R", "D")
+    title = cursor.take("text", 'a title in quotes, perhaps ""')
+    _read_players(cursor)
+    m, n = _read_strategies(cursor)
+    if cursor.kind == "text":
+        cursor.advance()  # what the author says about the game
+    payoffs, constant = _read_cells(cursor, m, n)
+    if cursor.kind != "end":
+        raise cursor.error(f"the end of the file after {m} x {n} cells")
+    return StrategicGame(_unquoted(title), payoffs, constant)
+
+
+class _Cursor:
+    """A place in the text; `kind`, `token` and `start` are those of the token that comes next."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.decimals = False
+        self.token, self.end = "", 0
+        self.advance()
+
+    def advance(self) -> str:
+        """Step over a token and return it."""
+        taken, found = self.token, TOKEN.match(self.text, self.end)
+        assert found is not None
+        self.kind = found.lastgroup or ""
+        self.token, self.start, self.end = found[self.kind], found.start(self.kind), found.end()
+        return taken
+
+    def take(self, kind: str, what: str, *tokens: str) -> str:
+        """Return the next token if it is of that kind (and one of these); else raise."""
+        if self.kind != kind or (tokens and self.token not in tokens):
+            raise self.error(what)
+        return self.advance()
+
+    def whole(self, what: str, most: int) -> int:
+        """Return a count that is at most so large."""
+        if self.kind != "word" or not WHOLE.fullmatch(self.token) or int(self.token) > most:
+            raise self.error(what)
+        return int(self.advance())
+
+    def number(self, what: str) -> Number:
+        """Return a payoff, exactly."""
+        token = self.token
+        if self.kind != "word" or not NUMBER.fullmatch(token):
+            raise self.error(what)
+        if len(token) > LONGEST:
+            raise self.error(f"a number of at most {LONGEST} characters")
+        try:
+            number = _exact(token)
+        except ZeroDivisionError as error:
+            raise self.error("a denominator other than 0") from error
+        if not -2 * LARGEST <= number <= 2 * LARGEST:
+            raise self.error("a payoff that a float can hold")
+        self.decimals = self.decimals or "." in token or "e" in token or "E" in token
+        self.advance()
+        return number
+
+    def error(self, what: str) -> InvalidInput:
+        """Return the error that says what was expected here, and what came."""
+        token = self.token if len(self.token) <= 40 else self.token[:37] + "..."
+        named = {"end": "the end of the file", "open": "a quote that nothing closes"}
+        return self.complaint(f"expected {what}; got {named.get(self.kind, repr(token))}.")
+
+    def complaint(self, sentence: str, start: int | None = None) -> InvalidInput:
+        """Return an error about this place, or an earlier one."""
+        start = self.start if start is None else start
+        line = self.text.count("\n", 0, start) + 1
+        column = start - self.text.rfind("\n", 0, start)
+        return InvalidInput(f"line {line}, column {column}: {sentence}")
+
+
+@functools.lru_cache(maxsize=1024)
+def _exact(token: str) -> Number:
+    """Return the number, from a text that is one; games have many cells and few payoffs."""
+    number = Fraction(token)
+    if not number and token.startswith("-") and not token[1:].isdigit():
+        return -0.0
+    return int(number) if number.denominator == 1 and abs(number) < 2**53 else number
+
+
+def _unquoted(token: str) -> str:
+    return re.sub(r'\\([\\"])', r"\1", token[1:-1])
+
+
+def _read_players(cursor: _Cursor) -> None:
+    start = cursor.start
+    cursor.take("mark", "'{' and the names of the players", "{")
+    count = 0
+    while cursor.kind == "text":
+        cursor.advance()
+        count += 1
+    cursor.take("mark", "the name of a player in quotes, or '}'", "}")
+    if count != 2:
+        raise cursor.complaint(
+            f"expected two players; got {count}. Only games of two players are read.", start
+        )
+
+
+def _read_strategies(cursor: _Cursor) -> tuple[int, int]:
+    """Return how many strategies each player has; their names are not kept."""
+    cursor.take("mark", "'{' and the strategies of the players", "{")
+    read = _read_names if cursor.token == "{" else _read_count
+    sizes = (read(cursor), read(cursor))
+    cursor.take("mark", "'}' after the strategies of two players", "}")
+    return sizes
+
+
+def _read_names(cursor: _Cursor) -> int:
+    cursor.take("mark", "'{' and the names of a player's strategies", "{")
+    cursor.take("text", "the name of a strategy in quotes")
+    count = 1
+    while cursor.kind == "text":
+        cursor.advance()
+        count += 1
+    cursor.take("mark", "the name of a strategy in quotes, or '}'", "}")
+    return count
+
+
+def _read_count(cursor: _Cursor) -> int:
+    what = "how many strategies a player has, at least 1"
+    if not cursor.token.strip("0"):
+        raise cursor.error(what)
+    return cursor.whole(what, 10**18)
+
+
+def _read_cells(cursor: _Cursor, m: int, n: int) -> tuple[list[list[Number]], Fraction]:
+    """Return what the first player receives, and the sum of both payoffs, the same in all cells."""
+    cells = _outcomes(cursor, m, n) if cursor.token == "{" else _payoffs(cursor, m, n)
+    columns: list[list[Number]] = []
+    constant: Number | None = None
+    # The lists grow with what the file holds, never to what its header promises.
+    for j in range(n):
+        columns.append([])
+        for i in range(m):
+            start, first, second = next(cells)
+            total = (first or 0) + (second or 0)  # not the float -0.0
+            constant = total if constant is None else constant
+            if total != constant and not (cursor.decimals and _close(first, second, constant)):
+                raise cursor.complaint(
+                    f"expected a game of constant sum; the payoffs of the first cell add up to "
+                    f"{_shown(constant)}, those of cell ({i + 1}, {j + 1}), {_shown(first)} and "
+                    f"{_shown(second)}, to {_shown(total)}. Games of general sum cannot be solved "
+                    "here.",
+                    start,
+                )
+            columns[-1].append(first)
+    assert constant is not None
+    if not -LARGEST <= constant <= LARGEST:
+        raise cursor.complaint("expected payoffs whose sum a float can hold; these have none.")
+    return [list(row) for row in zip(*columns, strict=True)], Fraction(constant)
+
+
+def _close(first: Number, second: Number, constant: Number) -> bool:
+    a, b, c = (Fraction(number) for number in (first, second, constant))
+    return abs(a + b - c) <= ROUNDING * max(abs(a), abs(c))
+
+
+def _shown(number: Number) -> str:
+    exact = Fraction(number)
+    if exact.denominator < 10**9 and abs(exact.numerator) < 10**18:
+        return str(exact)
+    return f"{Decimal(exact.numerator) / Decimal(exact.denominator):.6g}"
+
+
+def _payoffs(cursor: _Cursor, m: int, n: int) -> Cells:
+    what = f"{2 * m * n} payoffs ({m} x {n} cells, two players)"
+    while True:
+        yield cursor.start, cursor.number(what), cursor.number(what)
+
+
+def _outcomes(cursor: _Cursor, m: int, n: int) -> Cells:
+    cursor.advance()
+    known: list[tuple[Number, Number]] = [(0, 0)]
+    while cursor.token == "{":
+        known.append(_read_outcome(cursor))
+    cursor.take("mark", "'{' and another outcome, or '}'", "}")
+    what = f"{m * n} numbers of outcomes ({m} x {n} cells), each from 0 to {len(known) - 1}"
+    while True:
+        yield cursor.start, *known[cursor.whole(what, len(known) - 1)]
+
+
+def _read_outcome(cursor: _Cursor) -> tuple[Number, Number]:
+    cursor.advance()
+    cursor.take("text", "the name of an outcome in quotes")
+    payoffs = []
+    for player in ("first", "second"):
+        payoffs.append(cursor.number(f"what the {player} player receives"))
+        if cursor.token == ",":
+            cursor.advance()
+    cursor.take("mark", "'}' after the payoffs of two players", "}")
+    return payoffs[0], payoffs[1]
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+def nfg_text(game: MatrixGame) -> str:
+    r"""Return a game as Gambit reads it, in the form that lists payoffs.
+
+    Args:
+        game: One matrix game. Payoffs that floats would round are written as fractions, others in
+            the shortest decimals that read back as the same float.
+
+    Returns:
+        The text of the file.
+
+    Raises:
+        InvalidInput: A batch of games.
+
+    Example:
+        >>> print(nfg_text(MatrixGame([[1, 0.5]], constant=1, name="halves")), end="")
+        NFG 1 R "halves" { "row" "column" } { 1 2 }
+        <BLANKLINE>
+        1 0
+        0.5 0.5
+    """
+    if game.batch_shape:
+        raise InvalidInput(
+            f"An .nfg file holds one game; got a batch of shape {game.batch_shape}. Save it as "
+            ".json, .npy or .npz."
+        )
+    m, n = game.payoffs.shape
+    constant = Fraction(game.constant)
+    table = game.payoff_matrix.double().tolist()
+    exact = table if game.entries is None else game.rationals()
+    players = " ".join(map(_quoted, game.players))
+    lines = [f"NFG 1 R {_quoted(game.name or '')} {{ {players} }} {{ {m} {n} }}\n"]
+    for j in range(n):
+        for i in range(m):
+            # Fractions have no negative zero, floats do.
+            payoff = _written(exact[i][j] or table[i][j])
+            rest = constant - Fraction(payoff)
+            lines.append(f"{payoff} {_decimal(rest) if game.entries is None else rest}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # Gambit takes a backslash as it is, unless a quote follows; a pair of them stands for one.
+    escaped = re.sub(r'\\(?=[\\"]|\Z)', r"\\\\", text)
+    return '"' + escaped.replace('"', '\\"') + '"'
+
+
+def _decimal(number: Fraction) -> str:
+    """Return the shortest decimals if they are exact, else the fraction."""
+    if abs(number) <= LARGEST and Fraction(_written(float(number))) == number:
+        return _written(float(number))
+    return _written(number)
+
+
+def _written(number: float | Fraction) -> str:
+    if isinstance(number, Fraction):
+        try:
+            return str(number)
+        except ValueError as error:
+            raise InvalidInput(
+                "An .nfg file cannot hold a payoff of thousands of digits."
+            ) from error
+    # Whole numbers are written out, so that they stay what they are exactly; -0.0 stays a decimal.
+    plain = number.is_integer() and abs(number) < 1e22 and repr(number) != "-0.0"
+    # Gambit reads no plus sign in an exponent.
+    return str(int(number)) if plain else repr(number).replace("e+", "e")

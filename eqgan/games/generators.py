@@ -1,0 +1,124 @@
+"""Seeded random families of matrix games."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from eqgan.errors import InvalidInput, UnknownName
+from eqgan.games.low_rank import LowRank
+from eqgan.games.matrix import MatrixGame
+
+DENSITY = 0.05
+"""Share of the entries of a sparse game that are not zero."""
+
+
+def _uniform(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    return torch.rand(shape, generator=rng, dtype=torch.float64)
+
+
+def _normal(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    return torch.randn(shape, generator=rng, dtype=torch.float64)
+
+
+def _integer(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    return torch.randint(-9, 10, shape, generator=rng).double()
+
+
+def _low_rank(shape: tuple[int, ...], rng: torch.Generator) -> LowRank:
+    *batch, m, n = shape
+    rank = min(5, m, n)
+    u, v = _normal((*batch, m, rank), rng), _normal((*batch, rank, n), rng)
+    return LowRank(u, v.mT)
+
+
+def _sparse(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    if len(shape) > 2:
+        return _normal(shape, rng) * (_uniform(shape, rng) < DENSITY)
+    # Only what is stored is drawn, so that large games cost no more than they hold.
+    m, n = shape
+    places = torch.unique(torch.randint(m * n, (round(DENSITY * m * n),), generator=rng))
+    indices = torch.stack((places // n, places % n))
+    return torch.sparse_coo_tensor(
+        indices, _normal((len(places),), rng), shape, check_invariants=True, is_coalesced=True
+    )
+
+
+def _badly_scaled(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    return _normal(shape, rng) * 10 ** (-6 * _uniform((*shape[:-1], 1), rng))
+
+
+def _skew(shape: tuple[int, ...], rng: torch.Generator) -> torch.Tensor:
+    if shape[-1] != shape[-2]:
+        raise InvalidInput(f"A skew-symmetric game is square; got shape {shape}.")
+    a = _normal(shape, rng)
+    return a - a.mT
+
+
+FAMILIES: dict[str, Callable[[tuple[int, ...], torch.Generator], torch.Tensor | LowRank]] = {
+    "uniform": _uniform,
+    "normal": _normal,
+    "integer": _integer,
+    "low_rank": _low_rank,
+    "sparse": _sparse,
+    "badly_scaled": _badly_scaled,
+    "skew": _skew,
+}
+
+
+def random_game(
+    family: str = "uniform", shape: tuple[int, ...] = (10, 10), seed: int = 0
+) -> MatrixGame:
+    """Return a random matrix game.
+
+    Args:
+        family: ``"uniform"`` on [0, 1], ``"normal"``, ``"integer"`` from -9 to 9 (ties),
+            ``"low_rank"`` (rank 5, held as factors), ``"sparse"`` (about one entry in twenty is
+            not zero; a single game stores only those), ``"badly_scaled"`` (rows of sizes from 1
+            down to 1e-6), or ``"skew"`` (symmetric game of value 0).
+        shape: `(*batch, m, n)`.
+        seed: Seed of the payoffs.
+
+    Raises:
+        UnknownName: No such family.
+
+    Example:
+        >>> random_game("integer", (2, 3), seed=1)
+        MatrixGame(random integer: 2 x 3, payoffs from -8 to 9)
+    """
+    if family not in FAMILIES:
+        raise UnknownName.of("family of games", family, FAMILIES)
+    if len(shape) < 2 or any(n < 1 for n in shape):
+        raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape}.")
+    rng = torch.Generator().manual_seed(seed)
+    value = 0.0 if family == "skew" and len(shape) == 2 else None
+    return MatrixGame(FAMILIES[family](tuple(shape), rng), name=f"random {family}", value=value)
+
+
+def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
+    r"""Return the game of a random tournament: of two different actions either beats the other.
+
+    The payoffs are skew-symmetric with :math:`\pm 1` off the diagonal, so the value is 0. Both
+    players have the same optimal strategy and no other, and it mixes an odd number of actions.
+
+    Args:
+        size: Number of actions.
+        seed: Seed of who beats whom.
+
+    Raises:
+        InvalidInput: No actions.
+
+    Example:
+        >>> tournament(5)
+        MatrixGame(tournament(5): 5 x 5, payoffs from -1 to 1)
+
+    References:
+        Fisher and Ryan 1992, Optimal strategies for a generalized "scissors, paper, and stone"
+        game; Laffond, Laslier and Le Breton 1993, The bipartisan set of a tournament game.
+    """
+    if size < 1:
+        raise InvalidInput(f"tournament needs at least one action; got {size}.")
+    rng = torch.Generator().manual_seed(seed)
+    beats = torch.randint(2, (size, size), generator=rng).double().mul(2).sub(1).triu(1)
+    return MatrixGame(beats - beats.T, value=0.0, name=f"tournament({size})")
