@@ -182,9 +182,12 @@ class Dense(Payoffs):
 
     def _widened(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
         height = max(1, BLOCK // max(1, self.table.numel() // self.shape[-2]))
+        # One buffer for all: blocks of their own leave holes that malloc does not fill again.
+        wide = torch.empty_like(self.table[..., :height, :], dtype=dtype)
         for start in range(0, self.shape[-2], height):
             rows = slice(start, start + height)
-            yield rows, self.table[..., rows, :].to(dtype)
+            block = self.table[..., rows, :]
+            yield rows, wide[..., : block.shape[-2], :].copy_(block)
 
     def linear(self, y: Tensor) -> Tensor:
         """Return the product."""
