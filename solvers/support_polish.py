@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.game import Game
-from eqgan.games.matrix import MatrixGame
+from eqgan.games.matrix import MatrixGame, needs_table
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 from eqgan.solvers.regret_matching import RegretMatchingPlus
@@ -113,7 +113,7 @@ class SupportPolish(Solver[PolishState]):
         """Return a reason unless `game` is a matrix game that the wrapped solver takes."""
         if not isinstance(game, MatrixGame):
             return "only a MatrixGame has supports to polish"
-        return self.solver.unsupported(game)
+        return needs_table(game) or self.solver.unsupported(game)
 
     def init(self, game: Game, z: Profile) -> PolishState:
         """Return the start as the best so far."""
