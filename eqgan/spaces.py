@@ -166,15 +166,17 @@ class Simplex(Space[Tensor]):
         return (self.n,)
 
     def project(self, x: Tensor) -> Tensor:
-        """Return the nearest probability vector, by sorting (Held, Wolfe and Crowder 1974)."""
-        # A common shift moves no projection, and keeps large entries from swallowing the 1.
-        x = x - x.amax(-1, keepdim=True)
+        r"""Return the nearest probability vector, by sorting (Held, Wolfe and Crowder 1974).
+
+        It is :math:`\max(x - \tau, 0)`; the k largest entries alone would ask for
+        :math:`\tau_k = (\sum_{i \le k} x_{(i)} - 1) / k`, and the largest of these is :math:`\tau`.
+        """
         ordered = x.sort(dim=-1, descending=True).values
-        excess = ordered.cumsum(-1) - 1
+        # A common shift moves no projection, and keeps large entries from swallowing the 1.
+        x, ordered = x - ordered[..., :1], ordered - ordered[..., :1]
         counts = torch.arange(1, self.n + 1, dtype=x.dtype, device=x.device)
-        support = (ordered * counts > excess).sum(-1, keepdim=True).clamp_min(1)
-        shift = excess.gather(-1, support - 1) / support
-        return (x - shift).clamp_min(0)
+        thresholds = (ordered.cumsum(-1) - 1) / counts
+        return (x - thresholds.amax(-1, keepdim=True)).clamp_min(0)
 
     def prox(self, x: Tensor, d: Tensor) -> Tensor:
         """Return the multiplicative step (entropic), or the projected one (euclidean)."""
