@@ -25,6 +25,7 @@ from eqgan.games import (
     MatrixGame,
     Mixed,
     NeuralGame,
+    QuantalResponse,
     random_game,
     strongly_monotone,
 )
@@ -62,6 +63,7 @@ def standard_games(device: torch.device | str = "cpu") -> dict[str, Game]:
         "matrix euclidean": MatrixGame(cycle, geometry="euclidean", equilibrium=known, value=0.0),
         "matrix batch": random_game("normal", (2, 3, 4), seed=1),
         "matrix float32": MatrixGame(torch.tensor(cycle).float(), equilibrium=known, value=0.0),
+        "quantal response": _quantal(),
         "bilinear": Bilinear([[1.0, 0.5], [0.0, 1.0]]),
         "strongly monotone": strongly_monotone(2),
         "dirac gan": DiracGAN(),
@@ -75,6 +77,12 @@ def standard_games(device: torch.device | str = "cpu") -> dict[str, Game]:
         "mixed gan": _mixed(_ring_gan("minimax"), (2, 2)),
     }
     return {name: game.to(device) for name, game in games.items()}
+
+
+def _quantal() -> QuantalResponse:
+    game = QuantalResponse(MatrixGame([[1, -1], [-1, 1]]), temperature=0.5)
+    game.equilibrium = game.as_profile(([0.5, 0.5], [0.5, 0.5]))
+    return game
 
 
 def _mixed(base: Game, sizes: tuple[int, int]) -> Mixed:

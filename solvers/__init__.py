@@ -15,15 +15,23 @@ from eqgan.solvers.extragradient import Extragradient
 from eqgan.solvers.fictitious_play import FictitiousPlay
 from eqgan.solvers.interior_point import InteriorPoint
 from eqgan.solvers.linear_program import LinearProgram
+from eqgan.solvers.mirror_prox import MirrorProx
 from eqgan.solvers.mix_gan import MixGan
 from eqgan.solvers.multiplicative_weights import (
     MultiplicativeWeights,
     OptimisticMultiplicativeWeights,
 )
 from eqgan.solvers.optimistic_gradient import OptimisticGradient
+from eqgan.solvers.pdhg import HalpernPdhg, Pdhg
 from eqgan.solvers.pivoting import Pivoting
+from eqgan.solvers.quantal_newton import QuantalNewton
 from eqgan.solvers.rational import Rational
-from eqgan.solvers.regret_matching import RegretMatching, RegretMatchingPlus
+from eqgan.solvers.regret_matching import (
+    PredictiveRegretMatchingPlus,
+    RegretMatching,
+    RegretMatchingPlus,
+)
+from eqgan.solvers.restarted import Restarted
 from eqgan.solvers.simultaneous_gradient import SimultaneousGradient
 from eqgan.solvers.support_polish import SupportPolish
 
@@ -34,17 +42,23 @@ __all__ = [
     "DoubleOracle",
     "Extragradient",
     "FictitiousPlay",
+    "HalpernPdhg",
     "InteriorPoint",
     "LinearProgram",
+    "MirrorProx",
     "MixGan",
     "MovingAverage",
     "MultiplicativeWeights",
     "OptimisticGradient",
     "OptimisticMultiplicativeWeights",
+    "Pdhg",
     "Pivoting",
+    "PredictiveRegretMatchingPlus",
+    "QuantalNewton",
     "Rational",
     "RegretMatching",
     "RegretMatchingPlus",
+    "Restarted",
     "SimultaneousGradient",
     "SupportPolish",
 ]

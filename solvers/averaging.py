@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,25 +25,8 @@ class AverageState:
 
 
 @dataclass(frozen=True)
-class Averaged(Solver[AverageState]):
-    r"""The uniform average of what another solver proposes.
-
-    .. math:: \bar z_T = \frac1T \sum_{t=1}^T z_t
-
-    On convex-concave games averages converge where last iterates circle. The average of a network's
-    parameters is one network, not a mixed strategy: use `Mixed` for those.
-
-    Args:
-        solver: The solver whose iterates are averaged.
-
-    Example:
-        >>> import eqgan
-        >>> game = eqgan.games.rock_paper_scissors()
-        >>> solver = Averaged(eqgan.solvers.SimultaneousGradient(rule=eqgan.Constant(0.02)))
-        >>> start = ([0.6, 0.3, 0.1], [0.2, 0.2, 0.6])
-        >>> eqgan.solve(game, solver, init=start, max_steps=3000).certificate.nash_conv < 0.05
-        True
-    """
+class _Average(Solver[AverageState]):
+    """What both averages share: `_weight` says what share the newest iterate gets."""
 
     solver: Solver[Any] = field(default_factory=SimultaneousGradient)
 
@@ -67,8 +51,8 @@ class Averaged(Solver[AverageState]):
         average = state.average.lerp(self.solver.output(z, inner), weight)
         return z, AverageState(inner, average, state.count + 1)
 
-    def _weight(self, count: int) -> float:
-        return 1.0 / count
+    @abstractmethod
+    def _weight(self, count: int) -> float: ...
 
     def output(self, z: Profile, state: AverageState) -> Profile:
         """Return the average."""
@@ -80,7 +64,44 @@ class Averaged(Solver[AverageState]):
 
 
 @dataclass(frozen=True)
-class MovingAverage(Averaged):
+class Averaged(_Average):
+    r"""The average of what another solver proposes: uniform, or with growing weights.
+
+    .. math:: \bar z_T \propto \sum_{t=1}^T t\,(t+1) \cdots (t+p-1)\; z_t
+
+    On convex-concave games averages converge where last iterates circle; with a higher power they
+    forget their beginnings sooner. The average of a network's parameters is one network, not a
+    mixed strategy: use `Mixed` for those.
+
+    Args:
+        solver: The solver whose iterates are averaged.
+        power: p: 0 for the uniform average, 1 for the linear, 2 for the quadratic one.
+
+    References:
+        Shamir and Zhang 2013, arXiv:1212.1824 (polynomial weights).
+
+    Example:
+        >>> import eqgan
+        >>> game = eqgan.games.rock_paper_scissors()
+        >>> solver = Averaged(eqgan.solvers.SimultaneousGradient(rule=eqgan.Constant(0.02)))
+        >>> start = ([0.6, 0.3, 0.1], [0.2, 0.2, 0.6])
+        >>> eqgan.solve(game, solver, init=start, max_steps=3000).certificate.nash_conv < 0.05
+        True
+    """
+
+    power: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.power, int) and self.power >= 0):
+            raise InvalidInput(f"power should be a whole number >= 0; got {self.power!r}.")
+
+    def _weight(self, count: int) -> float:
+        return (self.power + 1) / (self.power + count)
+
+
+@dataclass(frozen=True)
+class MovingAverage(_Average):
     r"""The exponential moving average, :math:`\bar z_t = \beta \bar z_{t-1} + (1 - \beta) z_t`.
 
     Smooths the circling of GAN training; the common choice for a generator to sample from.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -34,14 +35,21 @@ class FictitiousPlay(Solver[FictitiousState]):
         \bar x_{t+1} = \bar x_t + \tfrac{1}{t+1} (b_t - \bar x_t)
 
     On a matrix game the average strategies converge, slowly: on rock/paper/scissors the gap falls
-    about like :math:`T^{-1/2}`. On `Mixed(game, (K, L))` the best responses are networks trained by
-    `oracle` against the rival's mixture; the last K and L of them are kept, with equal weights.
+    about like :math:`T^{-1/2}`. With a `temperature` responses are soft,
+    :math:`b_t \propto e^{A \bar y_t / \lambda}`, and play converges to the logit equilibrium
+    (see `eqgan.games.QuantalResponse`) instead.
+
+    On `Mixed(game, (K, L))` the best responses are networks trained by `oracle` against the rival's
+    mixture; the last K and L of them are kept, with equal weights.
 
     Args:
         oracle: How networks respond; matrix games respond exactly.
+        temperature: :math:`\lambda`, in the units of the payoffs, for smoothed play of matrix
+            games; 0 for best responses.
 
     References:
-        Brown 1951; Robinson 1951; Ge et al. 2018, arXiv:1803.08647 (over networks).
+        Brown 1951; Robinson 1951; Fudenberg and Levine 1995 (smoothed); Ge et al. 2018,
+        arXiv:1803.08647 (over networks).
 
     Example:
         >>> import eqgan
@@ -52,6 +60,7 @@ class FictitiousPlay(Solver[FictitiousState]):
     """
 
     oracle: GradientOracle = field(default_factory=lambda: GradientOracle(steps=50, restarts=0))
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +69,8 @@ class FictitiousPlay(Solver[FictitiousState]):
                 "FictitiousPlay trains its networks' responses with an eqgan.GradientOracle; got "
                 f"{self.oracle!r}."
             )
+        if not 0 <= self.temperature < math.inf:
+            raise InvalidInput(f"temperature should be a number >= 0; got {self.temperature!r}.")
 
     def evaluations(self, game: Game) -> float:
         """Return one gradient a response on finite games, those of the searches on mixtures."""
@@ -70,6 +81,8 @@ class FictitiousPlay(Solver[FictitiousState]):
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless averages of strategies are strategies of the game."""
         finite = game.linear and all(isinstance(s, Simplex) for s in game.spaces)
+        if isinstance(game, Mixed) and self.temperature:
+            return "networks respond by training, at temperature 0 only"
         if finite or isinstance(game, Mixed):
             return None
         return (
@@ -92,12 +105,18 @@ class FictitiousPlay(Solver[FictitiousState]):
             return Profile(moved), FictitiousState(None, None, state.steps + 1)
         assert state.responses is not None
         assert state.costs is not None
-        response = Profile(s.minimizer(c) for s, c in zip(game.spaces, state.costs, strict=True))
+        response = self._responses(game, state.costs, state.steps)
         # Sums, not averages: with whole payoffs they are exact, and so are ties.
         total = state.responses + response
         costs = game.operator(response, game.sample(rng))
         costs = costs + state.costs if state.steps else costs
         return total * (1.0 / (state.steps + 1)), FictitiousState(total, costs, state.steps + 1)
+
+    def _responses(self, game: Game, costs: Profile, steps: int) -> Profile:
+        if not self.temperature:
+            return Profile(s.minimizer(c) for s, c in zip(game.spaces, costs, strict=True))
+        cold = 1.0 / (self.temperature * max(steps, 1))
+        return costs.map(lambda c: torch.softmax(-cold * c, -1))
 
     def _extended(
         self, game: Mixed, z: Profile, player: int, steps: int, rng: torch.Generator

@@ -8,7 +8,12 @@ import pytest
 import torch
 
 import eqgan
-from eqgan.solvers import BestSoFar, FictitiousPlay
+from eqgan.solvers import (
+    BestSoFar,
+    FictitiousPlay,
+    PredictiveRegretMatchingPlus,
+    RegretMatching,
+)
 from eqgan.testing import check_solver, standard_games
 
 ALL = set(standard_games())
@@ -18,15 +23,20 @@ MIXED = {kind for kind in ALL if kind.startswith("mixed")}
 ACCEPTS = {
     "double_oracle": MATRIX - {"matrix batch"} | {"finite gan wasserstein"},
     "fictitious_play": MATRIX | MIXED,
+    "halpern_pdhg": MATRIX,
     "interior_point": MATRIX,
     "linear_program": MATRIX,
     "mix_gan": MIXED,
     "multiplicative_weights": MATRIX,
     "optimistic_multiplicative_weights": MATRIX,
+    "pdhg": MATRIX,
     "pivoting": MATRIX,
+    "predictive_regret_matching_plus": MATRIX,
+    "quantal_newton": {"quantal response"},
     "rational": MATRIX - {"matrix batch"},
     "regret_matching": MATRIX,
     "regret_matching_plus": MATRIX,
+    "restarted": MATRIX - {"matrix batch"} | {"quantal response"},
     "support_polish": MATRIX,
 }
 """What a solver takes, where that is not every kind."""
@@ -55,6 +65,12 @@ def _cases() -> dict[str, Case]:
     # These two train networks to respond, for hundreds of steps; a few show the same.
     cases["fictitious_play"] = Case(FictitiousPlay(SEARCH), ALL)
     cases["best_so_far"] = Case(BestSoFar(every=2), ALL - SEARCHED)
+    soft = FictitiousPlay(SEARCH, temperature=0.5)
+    cases["fictitious_play, smoothed"] = Case(soft, MATRIX)
+    increasing = PredictiveRegretMatchingPlus(increasing=True)
+    cases["predictive_regret_matching_plus, increasing"] = Case(increasing, MATRIX)
+    in_turn = RegretMatching(alternating=True, average="last")
+    cases["regret_matching, in turn"] = Case(in_turn, MATRIX)
     cases["best_so_far, searching"] = Case(BestSoFar(every=2, oracle=SEARCH), SEARCHED)
     return cases
 

@@ -24,6 +24,7 @@ from eqgan.games.matrix import MatrixGame
 from eqgan.games.matrix_free import MatrixFree
 from eqgan.games.mixed import Mixed
 from eqgan.games.neural import Network, NeuralGame
+from eqgan.games.quantal import QuantalResponse
 from eqgan.games.smooth import Bilinear, DiracGAN, Quadratic, strongly_monotone
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "NeuralGame",
     "PathInterdiction",
     "Quadratic",
+    "QuantalResponse",
     "Route",
     "available_games",
     "biased_rock_paper_scissors",

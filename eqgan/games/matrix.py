@@ -118,10 +118,13 @@ class MatrixGame(ZeroSumGame):
 
     @property
     def recommended(self) -> str:  # type: ignore[override]
-        """Pivots for small games, alone or by the thousand; interior points for larger ones."""
+        """Pivots for small games, alone or by the thousand; interior points for larger ones.
+
+        Games that are too large to factorise, or known by their products only, get `HalpernPdhg`.
+        """
         smaller = min(self.payoffs.shape[-2:])
         if not self.payoffs.tabular or smaller > LARGE:
-            return "regret_matching_plus"
+            return "halpern_pdhg"
         # A pivot is a little work and a decision: the one for a processor, the other not for a GPU.
         return "pivoting" if smaller <= SMALL and self.device.type == "cpu" else "interior_point"
 
@@ -212,7 +215,7 @@ def needs_table(game: Game) -> str | None:
     if not isinstance(game, MatrixGame):
         return "only a MatrixGame is a linear program"
     if not game.payoffs.tabular:
-        return f"{game.payoffs} is known by its products only; try 'regret_matching_plus'"
+        return f"{game.payoffs} is known by its products only; try 'halpern_pdhg'"
     return None
 
 

@@ -119,8 +119,8 @@ def test_auto_beside_every_solver(family: str, capsys: pytest.CaptureFixture[str
     a = game.payoff_matrix.numpy()
     exact = ["interior_point", "linear_program", "pivoting"]
     first_order: list[Any] = [
-        eqgan.solvers.SupportPolish(eqgan.solvers.HalpernPDHG()),
-        eqgan.solvers.SupportPolish(eqgan.solvers.PDHG()),
+        eqgan.solvers.SupportPolish(eqgan.solvers.HalpernPdhg()),
+        eqgan.solvers.SupportPolish(eqgan.solvers.Pdhg()),
         eqgan.solvers.SupportPolish(eqgan.solvers.PredictiveRegretMatchingPlus()),
     ]
     lines = []
