@@ -120,7 +120,10 @@ def test_products_are_all_that_is_needed() -> None:
         gap = eqgan.certify(MatrixGame(u @ v.T), run.profile).nash_conv
         assert run.converged
         assert gap <= 1e-5
-    assert isinstance(eqgan.solve(MatrixGame(implicit), max_steps=1).solver, HalpernPdhg)
+    assert MatrixGame(implicit).recommended == "halpern_pdhg"
+    u, v = (torch.randn(2000, 3, generator=rng) for _ in range(2))
+    assert MatrixGame(LowRank(u, v)).recommended == "halpern_pdhg"
+    assert MatrixGame(u @ v.T).recommended == "interior_point"
 
 
 def test_float32() -> None:

@@ -24,6 +24,9 @@ SMALL = 300
 LARGE = 12_000
 """Beyond so many actions of both players a factorisation outgrows the memory of most machines."""
 
+STRUCTURED = 1000
+"""Beyond so many actions sparse and low-rank payoffs are multiplied, not written out."""
+
 OFFSET = 1e4
 """Payoffs this many times further from zero than they are apart are measured less a constant."""
 
@@ -123,7 +126,8 @@ class MatrixGame(ZeroSumGame):
         Games that are too large to factorise, or known by their products only, get `HalpernPdhg`.
         """
         smaller = min(self.payoffs.shape[-2:])
-        if not self.payoffs.tabular or smaller > LARGE:
+        largest = LARGE if isinstance(self.payoffs, Dense) else STRUCTURED
+        if not self.payoffs.tabular or smaller > largest:
             return "halpern_pdhg"
         # A pivot is a little work and a decision: the one for a processor, the other not for a GPU.
         return "pivoting" if smaller <= SMALL and self.device.type == "cpu" else "interior_point"
