@@ -81,7 +81,8 @@ def load(path: str | Path, template: Any, device: torch.device | str = "cpu") ->
     try:
         with safetensors.safe_open(str(path), framework="pt", device=str(device)) as file:
             header = json.loads((file.metadata() or {})["eqgan"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # A copy lies where torch aligns it: products round by how their operands are aligned.
+            tensors = {n: file.get_tensor(n).clone() for n in file.keys()}  # noqa: SIM118
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({error}); delete it to start afresh."
