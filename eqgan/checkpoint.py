@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from torch import Tensor
 from eqgan.errors import CheckpointError
 from eqgan.profile import Profile
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save(path: str | Path, tree: Any) -> None:
@@ -39,7 +40,8 @@ def save(path: str | Path, tree: Any) -> None:
         CheckpointError: The file cannot be written; a previous one is left as it was.
     """
     tensors: dict[str, Tensor] = {}
-    document = {"format": FORMAT, "tree": _encode(tree, tensors)}
+    encoded = _encode(tree, tensors)
+    document = {"format": FORMAT, "tree": encoded, "checksum": _checksum(encoded, tensors)}
     payload = safetensors.torch.save(tensors, {"eqgan": json.dumps(document)})
     try:
         write_atomically(Path(path), payload)
@@ -80,24 +82,42 @@ def load(path: str | Path, template: Any, device: torch.device | str = "cpu") ->
     """
     try:
         with safetensors.safe_open(str(path), framework="pt", device=str(device)) as file:
-            header = json.loads((file.metadata() or {})["eqgan"])
+            header = dict(json.loads((file.metadata() or {})["eqgan"]))
             # A copy lies where torch aligns it: products round by how their operands are aligned.
             tensors = {n: file.get_tensor(n).clone() for n in file.keys()}  # noqa: SIM118
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({error}); delete it to start afresh."
         ) from error
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} has checkpoint format {header.get('format')}; this version reads {FORMAT}."
+            f"{path} has checkpoint format {header.get('format')}; this version reads {FORMAT}. "
+            "Delete it to start afresh."
+        )
+    if header.get("checksum") != _checksum(header.get("tree"), tensors):
+        raise CheckpointError(
+            f"{path} is damaged: its contents do not match their checksum. Restore it from a copy, "
+            "or delete it to start afresh."
         )
     try:
-        return _decode(header["tree"], template, tensors)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        tree = _decode(header["tree"], template, tensors)
+        if isinstance(template, Mapping) and tree.keys() != template.keys():
+            raise KeyError(*(template.keys() ^ tree.keys()))
+        return tree
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path} holds another structure than this run needs: it belongs to another game, "
             "solver or version. Delete it, or resume the run that wrote it."
         ) from error
+
+
+def _checksum(encoded: Any, tensors: Mapping[str, Tensor]) -> int:
+    """Return a checksum of all that a file keeps: a flipped bit must not pass for a result."""
+    checksum = zlib.crc32(json.dumps(encoded).encode())
+    for name in sorted(tensors):
+        stored = tensors[name].detach().cpu().reshape(-1)
+        checksum = zlib.crc32(stored.view(torch.uint8).numpy().data, checksum)
+    return checksum
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -1,5 +1,6 @@
 """Checkpoints: runs survive anything, and go on as if nothing had happened."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from test_run import START, Explosive, rps, tiny_gan
 
 import eqgan
 from eqgan import Adam, Constant, Profile
+from eqgan.checkpoint import FORMAT, _checksum
 from eqgan.solvers import (
     Extragradient,
     FictitiousPlay,
@@ -101,6 +104,45 @@ def test_kill_minus_nine_and_resume_is_bit_equal(tmp_path: Path) -> None:
 def test_a_resume_without_a_file_starts_afresh(tmp_path: Path) -> None:
     run = eqgan.solve(rps(), max_steps=5, checkpoint=tmp_path / "new.ckpt", resume=True)
     assert run.status is eqgan.Status.CONVERGED
+
+
+def test_no_flipped_bit_passes_for_a_result(tmp_path: Path) -> None:
+    path, solver = tmp_path / "run.ckpt", SimultaneousGradient()
+    whole = eqgan.solve(rps(), solver, init=START, max_steps=4, checkpoint=path)
+    written = path.read_bytes()
+    again = {"init": START, "max_steps": 4, "checkpoint": path, "resume": True}
+    for place in range(0, 8 * len(written), 97):
+        damaged = bytearray(written)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            again = eqgan.solve(
+                rps(), solver, init=START, max_steps=4, checkpoint=path, resume=True
+            )
+        except eqgan.CheckpointError:
+            continue
+        # Spaces between the tensors, or a name that nothing reads.
+        assert again.last.equal(whole.last)
+
+
+@pytest.mark.parametrize(
+    "tree", [None, 3, [], {}, {"tensor": "0"}, {"mapping": []}, {"float": "z"}]
+)
+def test_a_whole_file_of_another_structure_is_one_sentence(tree: object, tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    tensors = {"0": torch.zeros(1)}
+    document = {"format": FORMAT, "tree": tree, "checksum": _checksum(tree, tensors)}
+    path.write_bytes(safetensors.torch.save(tensors, {"eqgan": json.dumps(document)}))
+    with pytest.raises(eqgan.CheckpointError, match="another structure"):
+        eqgan.solve(rps(), checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("document", [[], 3, None, {"format": 1}])
+def test_a_header_that_is_none_is_one_sentence(document: object, tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    path.write_bytes(safetensors.torch.save({}, {"eqgan": json.dumps(document)}))
+    with pytest.raises(eqgan.CheckpointError, match="checkpoint"):
+        eqgan.solve(rps(), checkpoint=path, resume=True)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "junk", "empty", "flipped"])
