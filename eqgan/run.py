@@ -174,5 +174,15 @@ def _check_limits(
         raise InvalidInput(f"time_limit should be seconds > 0; got {time_limit!r}.")
     if checkpoint is None and (resume or checkpoint_every):
         raise InvalidInput("resume and checkpoint_every need a file: pass checkpoint='run.ckpt'.")
-    if checkpoint is not None and not Path(checkpoint).absolute().parent.is_dir():
+    if checkpoint is not None:
+        _check_file(checkpoint)
+
+
+def _check_file(checkpoint: Any) -> None:
+    if not isinstance(checkpoint, str | Path):
+        raise InvalidInput(f"checkpoint should be a file's path; got {checkpoint!r}.")
+    path = Path(checkpoint)
+    if path.is_dir():
+        raise InvalidInput(f"checkpoint should be a file; {str(checkpoint)!r} is a folder.")
+    if not path.absolute().parent.is_dir():
         raise InvalidInput(f"The folder of checkpoint={str(checkpoint)!r} does not exist.")

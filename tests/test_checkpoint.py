@@ -190,6 +190,30 @@ def test_a_failed_write_leaves_the_previous_checkpoint_whole(
     assert list(tmp_path.iterdir()) == [path]
 
 
+KILLED_WHILE_WRITING = """
+import os, sys
+os.fsync = os._exit
+from pathlib import Path
+from eqgan.checkpoint import write_atomically
+write_atomically(Path(sys.argv[1]), b"half")
+"""
+
+
+def test_killed_writers_leave_no_heap_behind(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(path)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    eqgan.solve(rps(), checkpoint=path, resume=True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    for folder in (tmp_path, ""):
+        with pytest.raises(eqgan.InvalidInput, match="should be a file"):
+            eqgan.solve(rps(), checkpoint=folder)
+
+
 def test_a_checkpoint_holds_no_code(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     eqgan.solve(tiny_gan(), "extragradient", max_steps=2, checkpoint=path)
