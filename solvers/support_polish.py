@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -56,9 +57,12 @@ def _equalizer(block: Tensor) -> Tensor:
     system[:k, :n], system[:k, n], system[k, :n] = block, -1.0, 1.0
     right = block.new_zeros(k + 1, 1)
     right[k] = 1.0
-    # Degenerate games have dependent rows, which only the CPU's rank-revealing driver can take.
-    solution = torch.linalg.lstsq(system.cpu(), right.cpu(), driver="gelsy").solution
-    weights: Tensor = solution[:n, 0].clamp_min(0).to(block.device)
+    # Degenerate games have dependent rows: the driver must reveal the rank. That of torch reads
+    # memory that it never set (its pivots), and gives other answers to the same question.
+    solution = scipy.linalg.lstsq(
+        system.cpu().numpy(), right.cpu().numpy(), lapack_driver="gelsy", check_finite=False
+    )[0]
+    weights: Tensor = torch.as_tensor(solution[:n, 0], device=block.device).clamp_min(0)
     return weights / weights.sum()
 
 

@@ -31,6 +31,7 @@ from eqgan.solvers import (
     RegretMatchingPlus,
     SimultaneousGradient,
 )
+from eqgan.solvers.support_polish import indifferent
 from eqgan.testing import standard_games
 
 START = ([0.6, 0.3, 0.1], [0.2, 0.2, 0.6])
@@ -321,3 +322,16 @@ def test_the_value_that_a_matrix_game_states_is_that_of_the_linear_program(name:
     result = eqgan.solve(CATALOG[name], LinearProgram())
     assert result.certificate.nash_conv <= 1e-9
     assert result.value == pytest.approx(CATALOG[name].value, abs=1e-9)
+
+
+def test_support_polish_gives_one_answer_to_one_question():
+    payoffs = random_game("normal", (30, 40), seed=1).payoff_matrix
+    rows, columns = (torch.ones(n, dtype=torch.bool) for n in payoffs.shape)
+    answers = set()
+    for size in range(20):
+        # What is freed here is what a solver's workspace may be made of.
+        junk = [torch.randint(-9, 9, (31 + size,), dtype=torch.int32) for _ in range(20)]
+        del junk
+        x, y = indifferent(payoffs, rows, columns)
+        answers.add((*x.tolist(), *y.tolist()))
+    assert len(answers) == 1
