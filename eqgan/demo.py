@@ -161,7 +161,14 @@ def followed(
     path: list[eqgan.Profile] = []
     callbacks: list[Callback] = [Motion(game), lambda progress: path.append(progress.profile)]
     run = eqgan.solve(game, solver, check_every=1, callbacks=callbacks, seed=SEED, **options)
-    return run, path
+    return whole(run), path
+
+
+def whole(run: eqgan.Result) -> eqgan.Result:
+    """Return `run`; pass on a Ctrl-C that `solve` turned into a result, which is none to report."""
+    if run.status is eqgan.Status.STOPPED:
+        raise KeyboardInterrupt
+    return run
 
 
 # -- Dirac-GAN -----------------------------------------------------------------------------------
@@ -225,13 +232,15 @@ def ring(report: Report, effort: Effort) -> None:
     rows = [{"solver": "before training", **_ring_row(game, start(game), mixture, effort)}]
     shown = {}
     for label, (players, solver, evaluations) in cases.items():
-        run = eqgan.solve(
-            players,
-            solver,
-            init=start(players),
-            max_steps=int(evaluations // solver.evaluations(players)),
-            seed=SEED,
-            progress=True,
+        run = whole(
+            eqgan.solve(
+                players,
+                solver,
+                init=start(players),
+                max_steps=int(evaluations // solver.evaluations(players)),
+                seed=SEED,
+                progress=True,
+            )
         )
         row = _ring_row(players, run.profile, mixture, effort)
         cost = {"evaluations": f"{run.evaluations:g}", "seconds": f"{run.seconds:.1f}"}
@@ -282,7 +291,9 @@ def pictures(report: Report, effort: Effort, images: Tensor) -> None:
     solver = eqgan.solvers.MovingAverage(eqgan.solvers.OptimisticGradient(rule), decay=0.995)
     # A step costs in proportion to the pixels.
     steps = max(1, effort.image_steps * 16**2 // max(side, 16) ** 2)
-    run = eqgan.solve(game, solver, init=start(game), max_steps=steps, seed=SEED, progress=True)
+    run = whole(
+        eqgan.solve(game, solver, init=start(game), max_steps=steps, seed=SEED, progress=True)
+    )
     report.text(
         f"A DCGAN on {len(images):,} images of {side} x {side} pixels: {run.steps} steps of "
         f"optimistic gradient with Adam, rate {rule.rate:g}, in {run.seconds:.0f} seconds. The "

@@ -50,6 +50,16 @@ def test_every_picture_is_in_the_report_and_every_one_there_is_a_picture(folder)
         assert min(width, height) > 200
 
 
+def test_ctrl_c_ends_the_demo_and_leaves_no_report(tmp_path, monkeypatch):
+    def interrupted(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eqgan.loop.Run.advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        demo.run_demo(tmp_path, quick=True)
+    assert not (tmp_path / "report.md").exists()
+
+
 def test_every_solver_that_can_take_a_matrix_game_is_in_the_table(folder):
     game = eqgan.games.rock_paper_scissors()
     able = {
