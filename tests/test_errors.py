@@ -140,6 +140,11 @@ BAD = {
         r"noise \(2, 2\), data come as \(2, 2\), and it makes \(2, 3\)",
     ),
     "generator input": (lambda: gan(generator=nn.Linear(5, 2)), "generator fails on an input"),
+    "half precision": (
+        lambda: gan(generator=nn.Linear(2, 2).half(), discriminator=nn.Linear(2, 1).half()),
+        "float32 or float64.*got torch.float16 on cpu",
+    ),
+    "lazy": (lambda: gan(discriminator=nn.LazyLinear(1)), r"no shape yet \(weight\); run it"),
     "discriminator shape": (lambda: gan(discriminator=nn.Linear(2, 2)), "one number a sample"),
     "discriminator input": (lambda: gan(discriminator=nn.Linear(3, 1)), "discriminator fails"),
     "discriminator output": (lambda: gan(discriminator=Twice(2, 1)), "should return a tensor"),

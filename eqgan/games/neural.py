@@ -50,16 +50,23 @@ class Network:
         if not isinstance(module, nn.Module):
             raise InvalidInput(f"{what} should be a torch.nn.Module; got {type(module).__name__}.")
         module = copy.deepcopy(module)
+        uninitialised = [n for n, p in module.named_parameters() if nn.parameter.is_lazy(p)]
+        if uninitialised:
+            raise InvalidInput(
+                f"{what} has parameters of no shape yet ({uninitialised[0]}); run it on a batch "
+                "once."
+            )
         parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
         if not parameters:
             raise InvalidInput(
                 f"{what} has no parameters that require gradients: it has no strategy to choose."
             )
         kinds = {(p.dtype, p.device) for p in parameters.values()}
-        if len(kinds) > 1 or not next(iter(kinds))[0].is_floating_point:
+        if len(kinds) > 1 or next(iter(kinds))[0] not in (torch.float32, torch.float64):
             listed = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
             raise InvalidInput(
-                f"{what} should have floating parameters of one dtype on one device; got {listed}."
+                f"{what} should have parameters of one dtype, float32 or float64, on one device; "
+                f"got {listed}."
             )
         _forget_running_statistics(module, what)
         self.module = module.requires_grad_(False)
