@@ -93,6 +93,8 @@ def _number(value: Tensor) -> float | Tensor:
     return float(value) if value.dim() == 0 else value
 
 
+# Searches need gradients, wherever the caller has turned them off; this turns them on.
+@torch.inference_mode(False)
 def certify(
     game: Game,
     profile: Profile | Sequence[Any],
@@ -147,6 +149,7 @@ def check_oracle(oracle: Oracle | None, game: Game) -> None:
         raise UnsupportedGame(f"{type(oracle).__name__} cannot serve this game: {reason}.")
 
 
+@torch.inference_mode(False)
 def measure(
     game: Game, z: Profile, oracle: Oracle | None = None, *, seed: int = 0, batches: int = 16
 ) -> Certificate:

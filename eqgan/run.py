@@ -21,6 +21,8 @@ from eqgan.result import Result
 from eqgan.solver import Solver
 
 
+# Solving needs gradients, wherever the caller has turned them off; this turns them on.
+@torch.inference_mode(False)
 def solve(
     game: Game,
     solver: str | Solver[Any] = "auto",

@@ -259,3 +259,15 @@ def test_a_proposal_that_has_not_moved_is_not_measured_again(
     assert len(calls) == 1
     eqgan.solve(rps(), SimultaneousGradient(), init=START, max_steps=50, tol=0)
     assert len(calls) == 1 + 51
+
+
+@pytest.mark.parametrize("switch", [torch.no_grad, torch.inference_mode])
+def test_gradients_that_the_caller_turned_off_are_no_hindrance(switch) -> None:  # type: ignore[no-untyped-def]
+    oracle = eqgan.GradientOracle(steps=2, restarts=0)
+    wanted = eqgan.solve(tiny_gan(), "extragradient", max_steps=3)
+    with switch():
+        run = eqgan.solve(tiny_gan(), "extragradient", max_steps=3)
+        assert run.profile.equal(wanted.profile)
+        assert run.certificate.nash_conv == wanted.certificate.nash_conv
+        assert eqgan.certify(eqgan.games.DiracGAN(), ([1.0], [1.0]), oracle).nash_conv > 0
+        assert not torch.is_grad_enabled()
