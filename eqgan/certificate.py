@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -128,7 +129,13 @@ def certify(
         >>> certify(rock_paper_scissors(), ([1, 0, 0], [1, 0, 0])).nash_conv
         2.0
     """
+    if not isinstance(game, Game):
+        raise InvalidInput(
+            f"certify expects a game, such as eqgan.games.MatrixGame(A); got {type(game).__name__}."
+        )
     check_oracle(oracle, game)
+    if not isinstance(seed, int | np.integer):
+        raise InvalidInput(f"seed should be a whole number; got {seed!r}.")
     if not (isinstance(batches, int) and batches >= 1):
         raise InvalidInput(f"batches should be a whole number >= 1; got {batches!r}.")
     z = game.as_profile(profile)

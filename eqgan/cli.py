@@ -191,7 +191,7 @@ def compare(
     board = {name: _game(name) for name in names}
     table = eqgan.compare(
         board,
-        solvers.split(",") if solvers else _usable(board.values()),
+        [name.strip() for name in solvers.split(",")] if solvers else _usable(board.values()),
         seeds=range(seeds),
         evaluations=evaluations,
         n_jobs=jobs,

@@ -26,7 +26,7 @@ from eqgan.games.catalog import named_game
 from eqgan.oracle import Oracle
 from eqgan.registry import as_solver
 from eqgan.result import Result, Status, Trace
-from eqgan.run import solve
+from eqgan.run import check_ends, solve
 from eqgan.solver import Solver
 from eqgan.threads import one_thread
 
@@ -134,14 +134,11 @@ def _check_options(
             raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
     if start not in ("random", "initial"):
         raise InvalidInput(f"start should be 'random' or 'initial'; got {start!r}.")
-    if not tol >= 0:
-        raise InvalidInput(f"tol should be a number >= 0; got {tol!r}.")
+    check_ends(tol, time_limit)
     if oracle is not None and not isinstance(oracle, Oracle):
         raise InvalidInput(
             f"oracle should be an Oracle, such as eqgan.GradientOracle(); got {oracle!r}."
         )
-    if time_limit is not None and not time_limit > 0:
-        raise InvalidInput(f"time_limit should be seconds > 0; got {time_limit!r}.")
     if n_jobs is not None and not (isinstance(n_jobs, int) and n_jobs != 0):
         raise InvalidInput(
             f"n_jobs should be a number of processes, or -1 for all; got {n_jobs!r}."

@@ -120,7 +120,7 @@ def _check_mixture(n: int, **sizes: float) -> None:
         counted = name in ("n", "modes", "side")
         if counted and not (isinstance(size, int) and size >= 1):
             raise InvalidInput(f"{name} should be a whole number >= 1; got {size!r}.")
-        if not (math.isfinite(size) and size > 0):
+        if not (isinstance(size, int | float | np.number) and 0 < size < math.inf):
             raise InvalidInput(f"{name} should be a finite number > 0; got {size!r}.")
 
 

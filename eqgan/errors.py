@@ -28,7 +28,7 @@ class UnknownName(EqganError, LookupError):
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
         """Build the error for `name`, with the closest known name and the whole list."""
-        names = sorted(known)
+        names, name = sorted(known), str(name)
         close = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return cls(f"No {kind} is called {name!r}.{hint} Known: {', '.join(names)}.")

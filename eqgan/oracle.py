@@ -6,11 +6,13 @@ deviation was found that gains this much, and there may be better ones.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -106,6 +108,10 @@ class LinearOracle(Oracle):
     radius: float = 1.0
     cheap = True
 
+    def __post_init__(self) -> None:
+        if not _is_length(self.radius):
+            raise InvalidInput(f"radius should be a finite number > 0; got {self.radius!r}.")
+
     @property
     def how(self) -> str:
         """How deviations were sought."""
@@ -151,10 +157,11 @@ class GridOracle(Oracle):
     cheap = True
 
     def __post_init__(self) -> None:
-        if self.points < 2 or self.rounds < 1 or not self.radius > 0:
+        whole = all(isinstance(n, int | np.integer) for n in (self.points, self.rounds))
+        if not (whole and self.points >= 2 and self.rounds >= 1 and _is_length(self.radius)):
             raise InvalidInput(
                 "GridOracle needs points >= 2, rounds >= 1 and radius > 0; got "
-                f"points={self.points}, rounds={self.rounds}, radius={self.radius}."
+                f"points={self.points!r}, rounds={self.rounds!r}, radius={self.radius!r}."
             )
 
     @property
@@ -193,6 +200,10 @@ class GridOracle(Oracle):
     def _lattice(self, like: Tensor) -> Tensor:
         axis = torch.linspace(-1, 1, self.points, dtype=like.dtype, device=like.device)
         return torch.cartesian_prod(*[axis] * len(like)).reshape(-1, len(like))
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(0 < value < math.inf)
 
 
 def _costs(game: Game, z: Profile, player: int, candidates: Tensor, batch: Any) -> Tensor:
@@ -238,10 +249,17 @@ class GradientOracle(Oracle):
         return float(self.steps * (1 + self.restarts))
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.restarts < 0 or self.selection < 1:
+        counts = (self.steps, 1), (self.restarts, 0), (self.selection, 1)
+        if any(not isinstance(count, int | np.integer) or count < least for count, least in counts):
             raise InvalidInput(
-                "GradientOracle needs steps >= 1, restarts >= 0 and selection >= 1; got "
-                f"steps={self.steps}, restarts={self.restarts}, selection={self.selection}."
+                "GradientOracle needs whole numbers steps >= 1, restarts >= 0 and selection >= 1; "
+                f"got steps={self.steps!r}, restarts={self.restarts!r}, "
+                f"selection={self.selection!r}."
+            )
+        if self.rule is not None and not isinstance(self.rule, Rule):
+            raise InvalidInput(
+                f"GradientOracle: rule should be a Rule, such as eqgan.Adam(1e-2); got "
+                f"{self.rule!r}."
             )
 
     @property

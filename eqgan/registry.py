@@ -35,6 +35,8 @@ def solver_class(name: str) -> type[Solver[Any]]:
         UnknownName: Nobody registered `name`; the closest registered one is named.
         InvalidInput: The entry point does not lead to a `Solver`.
     """
+    if not isinstance(name, str):
+        raise InvalidInput(f"A solver's name should be text; got {name!r}.")
     found: dict[str, EntryPoint] = {e.name: e for e in entry_points(group=GROUP)}
     if name not in found:
         raise UnknownName.of("solver", name, ["auto", *found])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from eqgan.certificate import check_oracle
@@ -94,6 +95,7 @@ def solve(
         max_steps, tol, check_every, time_limit, checkpoint, checkpoint_every, resume, seed
     )
     check_oracle(oracle, game)
+    _check_callbacks(callbacks)
     start = None if init is None else game.as_profile(init, "init")
     if device is not None:
         game = game.to(_as_device(device))
@@ -135,10 +137,13 @@ def solve(
 def _as_device(device: torch.device | str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = f"device should be 'cpu', 'cuda' or 'auto'; got {device!r}."
     try:
         found = torch.device(device)
-    except RuntimeError as error:
-        raise InvalidInput(f"device should be 'cpu', 'cuda' or 'auto'; got {device!r}.") from error
+    except (RuntimeError, TypeError) as error:
+        raise InvalidInput(wanted) from error
+    if found.type not in ("cpu", "cuda"):
+        raise InvalidInput(wanted)
     if found.type == "cuda" and not torch.cuda.is_available():
         raise InvalidInput(f"device={str(device)!r}, but torch sees no GPU here; use 'auto'.")
     return found
@@ -164,20 +169,35 @@ def _check_limits(
     counts = {
         "seed": (seed, 0),
         "max_steps": (max_steps, 0),
-        "check_every": (check_every, 1),
-        "checkpoint_every": (checkpoint_every, 1),
+        "check_every": (1 if check_every is None else check_every, 1),
+        "checkpoint_every": (1 if checkpoint_every is None else checkpoint_every, 1),
     }
     for name, (count, least) in counts.items():
-        if count is not None and not _whole(count, least):
+        if not _whole(count, least):
             raise InvalidInput(f"{name} should be a whole number >= {least}; got {count!r}.")
-    if not tol >= 0:
-        raise InvalidInput(f"tol should be a number >= 0; got {tol!r}.")
-    if time_limit is not None and not time_limit > 0:
-        raise InvalidInput(f"time_limit should be seconds > 0; got {time_limit!r}.")
+    check_ends(tol, time_limit)
     if checkpoint is None and (resume or checkpoint_every):
         raise InvalidInput("resume and checkpoint_every need a file: pass checkpoint='run.ckpt'.")
     if checkpoint is not None:
         _check_file(checkpoint)
+
+
+def check_ends(tol: Any, time_limit: Any) -> None:
+    """Raise `InvalidInput` unless a run can end by this tolerance and this time."""
+    if not (isinstance(tol, int | float | np.number) and tol >= 0):
+        raise InvalidInput(f"tol should be a number >= 0; got {tol!r}.")
+    if time_limit is not None and not (
+        isinstance(time_limit, int | float | np.number) and time_limit > 0
+    ):
+        raise InvalidInput(f"time_limit should be seconds > 0; got {time_limit!r}.")
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    listed = isinstance(callbacks, Sequence)
+    if not (listed and all(map(callable, callbacks))):
+        raise InvalidInput(
+            f"callbacks should be a list of functions that take a Progress; got {callbacks!r}."
+        )
 
 
 def _check_file(checkpoint: Any) -> None:

@@ -76,6 +76,11 @@ class Space(ABC, Generic[S]):
 
     def check(self, x: S, what: str) -> None:
         """Raise `InvalidInput` when `x` has not the shape of this space's strategies."""
+        if not isinstance(x, Tensor):
+            raise InvalidInput(
+                f"{what} should be one array (a strategy of {self}); got parts called "
+                f"{', '.join(map(repr, x))}."
+            )
         shape = tuple(x.shape)
         if len(self.shape) > len(shape) or shape[len(shape) - len(self.shape) :] != self.shape:
             raise InvalidInput(

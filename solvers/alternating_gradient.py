@@ -45,8 +45,11 @@ class AlternatingGradient(Solver[tuple[Any, ...]]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.steps or any(not isinstance(n, int) or n < 1 for n in self.steps):
-            raise InvalidInput(f"steps should be whole numbers >= 1; got {self.steps}.")
+        listed = isinstance(self.steps, tuple | list) and len(self.steps) > 0
+        if not (listed and all(isinstance(n, int) and n >= 1 for n in self.steps)):
+            raise InvalidInput(
+                f"steps should be whole numbers >= 1, such as (1, 5); got {self.steps!r}."
+            )
 
     def evaluations(self, game: Game) -> float:
         """Return the turns of all players; one player's gradient is half a joint one of two."""

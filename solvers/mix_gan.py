@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,7 +65,7 @@ class MixGan(Solver[MixState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.entropy < math.inf:
+        if not (isinstance(self.entropy, int | float | np.number) and 0 <= self.entropy < math.inf):
             raise InvalidInput(f"entropy should be a finite number >= 0; got {self.entropy!r}.")
         if self.update not in ("logits", "exponentiated"):
             raise InvalidInput(

@@ -30,6 +30,11 @@ class Twice(nn.Linear):
         return super().forward(x), x
 
 
+class Picky(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise KeyError
+
+
 BAD = {
     "NaN payoff": (lambda: MatrixGame([[0, math.nan]]), r"finite payoffs; entry \(0, 1\) is nan"),
     "infinite payoff": (lambda: MatrixGame([[math.inf, 0]]), "entry .* is inf"),
@@ -145,6 +150,56 @@ BAD = {
         "float32 or float64.*got torch.float16 on cpu",
     ),
     "lazy": (lambda: gan(discriminator=nn.LazyLinear(1)), r"no shape yet \(weight\); run it"),
+    "certify no game": (lambda: eqgan.certify(RPS, ([1, 0, 0], [1, 0, 0])), "expects a game"),
+    "certify seed": (
+        lambda: eqgan.certify(MatrixGame(RPS), ([1, 0, 0], [1, 0, 0]), seed=1.5),
+        "seed should be a whole number",
+    ),
+    "parts on a simplex": (
+        lambda: eqgan.solve(MatrixGame(RPS), init=({"a": [1]}, [1, 0, 0])),
+        "should be one array .* got parts called 'a'",
+    ),
+    "text tol": (lambda: eqgan.solve(MatrixGame(RPS), tol="1e-6"), "tol should be a number"),
+    "no tol": (lambda: eqgan.solve(MatrixGame(RPS), tol=None), "tol should be a number"),
+    "text time": (lambda: eqgan.solve(MatrixGame(RPS), time_limit="5"), "time_limit should be"),
+    "no steps": (lambda: eqgan.solve(MatrixGame(RPS), max_steps=None), "max_steps should be"),
+    "no seed": (lambda: eqgan.solve(MatrixGame(RPS), seed=None), "seed should be"),
+    "one callback": (lambda: eqgan.solve(MatrixGame(RPS), callbacks=print), "callbacks should be"),
+    "no callbacks": (lambda: eqgan.solve(MatrixGame(RPS), callbacks=None), "callbacks should be"),
+    "callbacks of numbers": (
+        lambda: eqgan.solve(MatrixGame(RPS), callbacks=[3]),
+        "callbacks should be a list of functions",
+    ),
+    "meta device": (lambda: eqgan.solve(MatrixGame(RPS), device="meta"), "'cpu', 'cuda' or 'auto'"),
+    "list of devices": (lambda: eqgan.solve(MatrixGame(RPS), device=[]), "device should be"),
+    "checkpoint number": (lambda: eqgan.solve(MatrixGame(RPS), checkpoint=5), "a file's path"),
+    "meta payoffs": (lambda: MatrixGame(torch.zeros(2, 2, device="meta")), "with values"),
+    "number for a solver": (lambda: eqgan.solver_class(3), "name should be text; got 3"),
+    "number for a game": (lambda: eqgan.games.named_game(3), "No game is called '3'"),
+    "one number of steps": (
+        lambda: eqgan.solvers.AlternatingGradient(steps=3),
+        r"such as \(1, 5\); got 3",
+    ),
+    "text entropy": (lambda: eqgan.solvers.MixGan(entropy="a"), "finite number"),
+    "one size of a mixture": (lambda: Mixed(gan(), 5), "two whole numbers >= 1; got 5"),
+    "text gamma": (lambda: DiracGAN(regulariser="r1", gamma="x"), "gamma should be"),
+    "text grid": (lambda: eqgan.GridOracle(points="x"), "points='x'"),
+    "half a grid point": (lambda: eqgan.GridOracle(points=5.5), "points=5.5"),
+    "half a search step": (lambda: eqgan.GradientOracle(steps=1.5), "whole numbers steps"),
+    "rate for an oracle": (lambda: eqgan.GradientOracle(rule=0.1), "should be a Rule"),
+    "radius": (lambda: eqgan.LinearOracle(radius=-1), "radius should be"),
+    "text deviation": (lambda: eqgan.data.ring(10, std="a"), "std should be"),
+    "one size of a network": (lambda: eqgan.gan.networks.mlp(3), "list of at least two sizes"),
+    "one size of a game": (lambda: eqgan.games.random_game("uniform", 5), "shape should be"),
+    "no payoff": (lambda: NeuralGame(nn.Linear(2, 2), nn.Linear(2, 1), None), "payoff should be"),
+    "module that raises": (lambda: gan(generator=Picky(2, 2)), r"generator fails .*\(KeyError"),
+    "fewer than no samples": (lambda: gan().generate(gan().initial(None), -1), "n should be"),
+    "half a sample": (lambda: gan().generate(gan().initial(None), 2.5), "n should be"),
+    "no chunk": (lambda: gan().generate(gan().initial(None), 4, chunk=0), "chunk should be"),
+    "comparison's tol": (
+        lambda: eqgan.compare({"d": DiracGAN()}, ["extragradient"], tol="x"),
+        "tol should be a number",
+    ),
     "discriminator shape": (lambda: gan(discriminator=nn.Linear(2, 2)), "one number a sample"),
     "discriminator input": (lambda: gan(discriminator=nn.Linear(3, 1)), "discriminator fails"),
     "discriminator output": (lambda: gan(discriminator=Twice(2, 1)), "should return a tensor"),

@@ -57,6 +57,6 @@ def named_game(name: str) -> Game:
     Raises:
         UnknownName: No game in the catalog has that name; the closest is named.
     """
-    if name not in CATALOG:
+    if not isinstance(name, str) or name not in CATALOG:
         raise UnknownName.of("game", name, CATALOG)
     return CATALOG[name]()

@@ -114,8 +114,9 @@ class GAN(NetworkGame):
         try:
             with torch.no_grad():
                 output: Any = self.networks[player](strategy, inputs)
-        except (RuntimeError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
+        except Exception as error:
+            # Whatever a user's module raises; an assertion may say nothing.
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise InvalidInput(
                 f"The {name} fails on an input of shape {tuple(inputs.shape)} ({reason}); {shapes}."
             ) from error
@@ -248,6 +249,9 @@ class GAN(NetworkGame):
         Returns:
             Shape `(n, *data)`.
         """
+        for name, number, least in (("n", n, 0), ("chunk", chunk, 1)):
+            if not isinstance(number, int | np.integer) or number < least:
+                raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
         (x, _), rng = self.as_profile(z), self.generator(seed)
         return torch.cat([self.make(x, part) for part in torch.split(self.noise(n, rng), chunk)])
 

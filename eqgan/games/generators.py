@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from eqgan.errors import InvalidInput, UnknownName
@@ -89,7 +90,8 @@ def random_game(
     """
     if family not in FAMILIES:
         raise UnknownName.of("family of games", family, FAMILIES)
-    if len(shape) < 2 or any(n < 1 for n in shape):
+    listed = isinstance(shape, Sequence) and len(shape) >= 2
+    if not (listed and all(isinstance(n, int | np.integer) and n >= 1 for n in shape)):
         raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape}.")
     rng = torch.Generator().manual_seed(seed)
     value = 0.0 if family == "skew" and len(shape) == 2 else None

@@ -267,6 +267,8 @@ def _checked(tensor: Tensor) -> Tensor:
             "MatrixGame expects at least one action a player and at least one game; got payoffs of "
             f"shape {tuple(tensor.shape)}."
         )
+    if tensor.is_meta:
+        raise InvalidInput("MatrixGame expects payoffs with values; a meta tensor has none.")
     if tensor.is_complex():
         raise InvalidInput(f"MatrixGame expects real payoffs; got dtype {tensor.dtype}.")
     if not tensor.is_floating_point() or tensor.dtype in (torch.float16, torch.bfloat16):

@@ -46,7 +46,8 @@ class Mixed(ZeroSumGame):
 
     def __init__(self, game: Game, sizes: tuple[int, int]) -> None:
         base = require_zero_sum(game, "Mixed")
-        if len(sizes) != 2 or any(not isinstance(k, int) or k < 1 for k in sizes):
+        paired = isinstance(sizes, tuple | list) and len(sizes) == 2
+        if not (paired and all(isinstance(k, int) and k >= 1 for k in sizes)):
             raise InvalidInput(f"sizes should be two whole numbers >= 1; got {sizes!r}.")
         if base.batch_shape or any(isinstance(space, Product) for space in base.spaces):
             raise UnsupportedGame(

@@ -346,6 +346,11 @@ class NeuralGame(NetworkGame):
         players: tuple[str, str] = ("minimizer", "maximizer"),
     ) -> None:
         super().__init__(minimizer, maximizer, players)
+        if not callable(payoff) or not (sample is None or callable(sample)):
+            raise InvalidInput(
+                "payoff should be a function of (minimizer, maximizer, batch), and sample one of a "
+                f"torch.Generator, or None; got {payoff!r} and {sample!r}."
+            )
         self._payoff = payoff
         self._sample = sample
         rng = self.generator(0)

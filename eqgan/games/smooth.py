@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -195,8 +197,8 @@ class DiracGAN(ZeroSumGame):
             raise InvalidInput(
                 f"regulariser should be None, 'r1' or 'zero_centred'; got {regulariser!r}."
             )
-        if not gamma >= 0:
-            raise InvalidInput(f"gamma should be >= 0; got {gamma!r}.")
+        if not (isinstance(gamma, int | float | np.number) and 0 <= gamma < math.inf):
+            raise InvalidInput(f"gamma should be a finite number >= 0; got {gamma!r}.")
         self.objective = objective
         self.regulariser = regulariser
         self.gamma = gamma if regulariser is not None else 0.0

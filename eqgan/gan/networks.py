@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 from torch import nn
 
 from eqgan.errors import InvalidInput
@@ -25,8 +26,9 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
           (2): Linear(in_features=8, out_features=1, bias=True)
         )
     """
-    if len(sizes) < 2 or any(n < 1 for n in sizes):
-        raise InvalidInput(f"mlp needs at least two sizes >= 1; got {list(sizes)}.")
+    listed = isinstance(sizes, Sequence) and len(sizes) >= 2
+    if not (listed and all(isinstance(n, int | np.integer) and n >= 1 for n in sizes)):
+        raise InvalidInput(f"mlp needs a list of at least two sizes >= 1; got {sizes!r}.")
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]
