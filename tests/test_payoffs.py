@@ -221,3 +221,34 @@ def test_two_processes_equal_one() -> None:
     assert values[0] is not None
     assert values[1] is not None
     assert values[0].group() == values[1].group()
+
+
+def test_low_rank_payoffs_are_looked_through_a_block_at_a_time() -> None:
+    """Whoever prints such a game must not pay for the table."""
+    script = """
+import resource, torch, eqgan
+torch.set_num_threads(1)
+n = 12_000
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+repr(eqgan.games.MatrixGame(eqgan.games.LowRank(torch.rand(50, 2), torch.rand(50, 2))))
+u, v = torch.rand(n, 2), torch.rand(n, 2)
+before = peak()
+repr(eqgan.games.MatrixGame(eqgan.games.LowRank(u, v)))
+print((peak() - before) / (n * n * 4))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert float(result.stdout) < 0.1  # of the table
+
+
+def test_a_low_rank_game_of_a_million_actions_is_bounded_and_multiplied() -> None:
+    rng = torch.Generator().manual_seed(0)
+    u, v = (torch.randn(10**6, 2, generator=rng) for _ in range(2))
+    game = MatrixGame(LowRank(u, v))
+    low, high = LowRank(u, v).extent()
+    sample = u[:1000] @ v[:1000].mT
+    assert low <= sample.min()
+    assert sample.max() <= high
+    assert high - low <= 10 * (sample.max() - sample.min())
+    assert eqgan.solve(game, max_steps=3).certificate.exact

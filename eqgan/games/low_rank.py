@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,9 +11,15 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.games.payoffs import BLOCK, Payoffs, product
 
+LISTED = 1 << 30
+"""Entries that are looked through for the largest: this takes seconds, and no memory."""
+
 
 class LowRank(Payoffs):
     r"""Payoffs :math:`A = U V^\top`, never multiplied out for a product.
+
+    Tolerances are relative to the range of the payoffs, which is exact up to `LISTED` entries and
+    bounded from above beyond them.
 
     Args:
         u: Shape `(*batch, m, r)`.
@@ -68,11 +75,23 @@ class LowRank(Payoffs):
         return self.u @ self.v.mT
 
     def extent(self) -> tuple[Tensor, Tensor]:
-        """Return the extreme entries, computed a block of rows at a time."""
-        height = max(1, BLOCK // self.v.numel() * self.v.shape[-1])
-        blocks = [(rows @ self.v.mT).flatten(-2) for rows in torch.split(self.u, height, -2)]
-        low = torch.stack([block.amin(-1) for block in blocks]).amin(0)
-        return low, torch.stack([block.amax(-1) for block in blocks]).amax(0)
+        r"""Return the extreme entries; of more than `LISTED` entries, bounds on them.
+
+        With :math:`\bar v` the mean of the rows of V, the entry of rows u and v is
+        :math:`u^\top \bar v`, give or take :math:`\lVert u \rVert \lVert v - \bar v \rVert`.
+        """
+        if math.prod(self.shape) > LISTED:
+            mean = self.v.mean(-2, keepdim=True)
+            centre = (self.u * mean).sum(-1)
+            reach = self.u.norm(dim=-1) * (self.v - mean).norm(dim=-1).amax(-1, keepdim=True)
+            return (centre - reach).amin(-1), (centre + reach).amax(-1)
+        height = max(1, BLOCK // (math.prod(self.shape) // self.shape[-2]))
+        low, high = (self.u.new_full(self.shape[:-2], bound) for bound in (math.inf, -math.inf))
+        for rows in torch.split(self.u, height, -2):
+            block = rows @ self.v.mT
+            low = torch.minimum(low, block.amin((-1, -2)))
+            high = torch.maximum(high, block.amax((-1, -2)))
+        return low, high
 
     def to(self, device: torch.device) -> LowRank:
         """Return the factors on `device`."""
