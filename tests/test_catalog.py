@@ -68,6 +68,24 @@ def test_a_name_stands_for_one_game(name: str) -> None:
 # -- Colonel Blotto --------------------------------------------------------------------------------
 
 
+def test_merged_blotto_lists_ascending_deployments_against_the_mean_of_all_orders() -> None:
+    for soldiers, fields in product((1, 2, 4), (2, 3)):
+        every = [p for p in product(range(soldiers + 1), repeat=fields) if sum(p) == soldiers]
+        ascending = [p for p in every if list(p) == sorted(p)]
+        table = blotto(soldiers, fields).payoff_matrix
+        assert table.shape == (len(ascending), len(ascending))
+        for i, mine in enumerate(ascending):
+            for j, theirs in enumerate(ascending):
+                orders = list(permutations(theirs))
+                won = sum(np.sign(np.subtract(mine, order)).sum() for order in orders)
+                assert float(table[i, j]) == pytest.approx(won / len(orders))
+
+
+def test_a_soldier_may_have_hundreds_of_fields() -> None:
+    assert colonel_blotto(1, 300).payoff_matrix.shape == (300, 300)
+    assert blotto(3, 300).payoff_matrix.shape == (3, 3)
+
+
 def test_blotto_is_what_its_rules_say() -> None:
     game = colonel_blotto((3, 2), 3, values=[1, 2, 4])
     mine, theirs = ([p for p in product(range(s + 1), repeat=3) if sum(p) == s] for s in (3, 2))
@@ -186,16 +204,33 @@ def test_large_structured_games_hold_only_what_they_need() -> None:
 @pytest.mark.parametrize(
     ("build", "said"),
     [
-        (lambda: colonel_blotto(0, 3), "at least 1 soldier and fields >= 2; got 0 and 3"),
+        (lambda: colonel_blotto(0, 3), "fields >= 2, whole numbers; got 0 and 3"),
         (lambda: colonel_blotto((1, 2, 3), 3), "one or two armies"),
         (lambda: colonel_blotto(5, 1), "fields >= 2"),
-        (lambda: colonel_blotto(5, 3, [1.0]), "values should hold 3 numbers.*; got 1"),
-        (lambda: colonel_blotto(25, 10), "52451256 x 52451256 plans is too large"),
+        (lambda: colonel_blotto(5, 3, [1.0]), "values should be 3 finite.*; got"),
+        (lambda: colonel_blotto(25, 10), "is too large to be written out"),
         (lambda: hide_and_seek([1, 2]), r"table of positive numbers; got shape \(2,\)"),
         (lambda: hide_and_seek([[1, 0]]), "positive numbers"),
         (lambda: hide_and_seek([[1, np.nan]]), "positive numbers"),
-        (lambda: hadamard(6), "from 4 on; got 6"),
-        (lambda: hadamard(2), "from 4 on; got 2"),
+        (lambda: hide_and_seek("no table"), "positive numbers; got 'no table'"),
+        (lambda: hide_and_seek([[1, 2], [3]]), "positive numbers"),
+        (lambda: hide_and_seek([[1e-300, 1], [1, 1e300]]), "factor of at most 1e.08"),
+        (lambda: hadamard("eight"), "got 'eight'"),
+        (lambda: hadamard(10**9 + 8), "to 8192; got 1000000008"),
+        (lambda: blotto(2.5, 3), "whole numbers; got 2.5 and 3"),
+        (lambda: blotto(60, 10), "too large to be written out; Blotto plays"),
+        (lambda: blotto(1, 10**5), "too large"),
+        (lambda: colonel_blotto(2.5, 3), "whole numbers; got 2.5 and 3"),
+        (lambda: colonel_blotto(1, 5000), "too large to be written out"),
+        (lambda: colonel_blotto(2, 3, "abc"), "values should be 3 numbers; got 'abc'"),
+        (lambda: colonel_blotto(2, 3, [-1, 2, 3]), "finite numbers >= 0"),
+        (lambda: tournament("nine"), "at least one action; got 'nine'"),
+        (lambda: tournament(5, seed=-1), "seed should be a whole number >= 0; got -1"),
+        (lambda: random_game("uniform", 5), "shape should be .* got 5"),
+        (lambda: random_game("uniform", (2.5, 3)), "shape should be"),
+        (lambda: random_game("uniform", (2, 3), seed="a"), "seed should be"),
+        (lambda: hadamard(6), "from 4 to 8192; got 6"),
+        (lambda: hadamard(2), "from 4 to 8192; got 2"),
         (lambda: hadamard(52), "got 52"),
         (lambda: tournament(0), "at least one action; got 0"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations_with_replacement
+from itertools import combinations, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,14 @@ import torch
 from eqgan.errors import InvalidInput
 from eqgan.games.matrix import MatrixGame
 
-LARGEST = 1 << 26
-"""Cells of a table that are written out at most: half a gigabyte."""
+LARGEST = 1 << 27
+"""Cells times fields of a table that is written out at most: half a gigabyte for two fields."""
+
+LONGEST = 8192
+"""Actions of a game that is known to be the core of a Hadamard matrix, at most."""
+
+RATIO = 1e8
+"""How far values may lie apart for an equilibrium of hide and seek to be right to some digits."""
 
 
 def rock_paper_scissors() -> MatrixGame:
@@ -84,23 +90,54 @@ def blotto(soldiers: int = 5, fields: int = 3) -> MatrixGame:
         soldiers: Soldiers of each player.
         fields: Battlefields.
 
+    Raises:
+        InvalidInput: Too few soldiers or fields, or a table too large to be written out.
+
     Example:
         >>> blotto(5, 3).payoff_matrix.shape
         torch.Size([5, 5])
     """
-    if soldiers < 1 or fields < 2:
+    _check_fields("blotto", soldiers, (soldiers,), fields)
+    most = math.isqrt(LARGEST) // fields
+    plans = list(islice(_orderless(soldiers, fields), most + 1)) if most else []
+    if not 1 <= len(plans) <= most:
         raise InvalidInput(
-            f"blotto needs soldiers >= 1 and fields >= 2; got {soldiers} and {fields}."
+            f"The table of blotto({soldiers}, {fields}) is too large to be written out; Blotto "
+            "plays the same game without a table."
         )
-    plans = [
-        p for p in combinations_with_replacement(range(soldiers + 1), fields) if sum(p) == soldiers
-    ]
     plan = torch.tensor(plans)
+    wins = torch.zeros(len(plan), len(plan), dtype=torch.float64)
     # Averaging over orders makes every pair of fields meet equally often.
-    wins = (plan[:, None, :, None] - plan[None, :, None, :]).sign().double()
-    return MatrixGame(
-        wins.mean(dim=(-1, -2)) * fields, value=0.0, name=f"blotto({soldiers}, {fields})"
-    )
+    for mine in range(fields):
+        for theirs in range(fields):
+            wins += (plan[:, mine, None] - plan[None, :, theirs]).sign()
+    return MatrixGame(wins / fields, value=0.0, name=f"blotto({soldiers}, {fields})")
+
+
+def _check_fields(name: str, soldiers: Any, armies: Sequence[Any], fields: Any) -> None:
+    """Raise unless there are one or two armies and a place to fight."""
+    whole = all(isinstance(count, int) for count in (*armies, fields))
+    if not whole or len(armies) not in (1, 2) or min(armies) < 1 or fields < 2:
+        raise InvalidInput(
+            f"{name} needs one or two armies of at least 1 soldier and fields >= 2, whole numbers; "
+            f"got {soldiers!r} and {fields!r}."
+        )
+
+
+def _orderless(soldiers: int, fields: int) -> Iterator[tuple[int, ...]]:
+    """Yield the ways to place the soldiers with fields in ascending order, lexicographically."""
+    plan = [0] * (fields - 1) + [soldiers]
+    more = True
+    while more:
+        yield tuple(plan)
+        more, left = False, plan[-1]
+        for i in reversed(range(fields - 1)):
+            left += plan[i]
+            least, others = plan[i] + 1, fields - 1 - i
+            if least * (others + 1) <= left:
+                plan[i:] = [least] * others + [left - least * others]
+                more = True
+                break
 
 
 def colonel_blotto(
@@ -131,20 +168,15 @@ def colonel_blotto(
     References:
         Gross and Wagner 1950, A continuous Colonel Blotto game.
     """
-    armies = (soldiers, soldiers) if isinstance(soldiers, int) else tuple(soldiers)
-    if len(armies) != 2 or min(armies) < 1 or fields < 2:
-        raise InvalidInput(
-            f"colonel_blotto needs one or two armies of at least 1 soldier and fields >= 2; got "
-            f"{soldiers} and {fields}."
-        )
-    worth = [1.0] * fields if values is None else [float(value) for value in values]
-    if len(worth) != fields:
-        raise InvalidInput(f"values should hold {fields} numbers, one a field; got {len(worth)}.")
+    armies = tuple(soldiers) if isinstance(soldiers, tuple | list) else (soldiers,)
+    _check_fields("colonel_blotto", soldiers, armies, fields)
+    armies = (armies[0], armies[-1])
+    worth = _worth(values, fields)
     sizes = [math.comb(army + fields - 1, fields - 1) for army in armies]
-    if math.prod(sizes) > LARGEST:
+    if math.prod(sizes) * fields > LARGEST:
         raise InvalidInput(
-            f"A table of {sizes[0]} x {sizes[1]} plans is too large to be written out; Blotto "
-            "plays the same game without a table."
+            f"The table of colonel_blotto({soldiers}, {fields}) is too large to be written out; "
+            "Blotto plays the same game without a table."
         )
     mine, theirs = (torch.tensor(list(_plans(army, fields))) for army in armies)
     payoffs = torch.zeros(*sizes, dtype=torch.float64)
@@ -157,14 +189,24 @@ def colonel_blotto(
     )
 
 
+def _worth(values: Any, fields: int) -> list[float]:
+    """Return what each field is worth."""
+    try:
+        worth = [1.0] * fields if values is None else [float(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"values should be {fields} numbers; got {values!r}.") from error
+    if len(worth) != fields or not all(0 <= value < math.inf for value in worth):
+        raise InvalidInput(
+            f"values should be {fields} finite numbers >= 0, one a field; got {values!r}."
+        )
+    return worth
+
+
 def _plans(soldiers: int, fields: int) -> Iterator[tuple[int, ...]]:
     """Yield every way to place the soldiers, in lexicographic order."""
-    if fields == 1:
-        yield (soldiers,)
-        return
-    for here in range(soldiers + 1):
-        for rest in _plans(soldiers - here, fields - 1):
-            yield (here, *rest)
+    spots = soldiers + fields - 1
+    for bars in combinations(range(spots), fields - 1):
+        yield tuple(stop - start - 1 for start, stop in pairwise((-1, *bars, spots)))
 
 
 def hide_and_seek(values: Any = ((1, 2, 3), (2, 3, 1), (3, 1, 3))) -> MatrixGame:
@@ -194,18 +236,29 @@ def hide_and_seek(values: Any = ((1, 2, 3), (2, 3, 1), (3, 1, 3))) -> MatrixGame
         von Neumann 1953, A certain zero-sum two-person game equivalent to the optimal assignment
         problem.
     """
-    table = np.asarray(values, dtype=np.float64)
+    try:
+        table = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"hide_and_seek needs a table of positive numbers; got {values!r}."
+        ) from error
     if table.ndim != 2 or not table.size or not (np.isfinite(table) & (table > 0)).all():
         raise InvalidInput(
             f"hide_and_seek needs a table of positive numbers; got shape {table.shape}"
             f"{' with other entries' if table.ndim == 2 and table.size else ''}."
         )
+    least, largest = float(table.min()), float(table.max())
+    if largest / least > RATIO:
+        raise InvalidInput(
+            f"hide_and_seek needs values that differ by a factor of at most {RATIO:g}; got "
+            f"{least:g} to {largest:g}."
+        )
     m, n = table.shape
     lines = np.vstack([np.kron(np.eye(m), np.ones(n)), np.kron(np.ones(m), np.eye(n))])
-    value, seeker, hider = _assignment(1.0 / table, lines)
+    value, seeker, hider = _assignment(largest / table, lines)
     return MatrixGame(
         lines * table.ravel(),
-        value=value,
+        value=value * largest,
         equilibrium=(seeker, hider),
         name=f"hide_and_seek({m} x {n})",
     )
@@ -248,11 +301,12 @@ def hadamard(order: int = 8) -> MatrixGame:
     References:
         Sylvester 1867, Thoughts on inverse orthogonal matrices; Paley 1933, On orthogonal matrices.
     """
-    matrix = _hadamard(order) if order > 2 else None
+    known = isinstance(order, int) and 2 < order <= LONGEST
+    matrix = _hadamard(order) if known else None
     if matrix is None:
         raise InvalidInput(
             f"hadamard builds orders 2^k, q + 1 (primes q = 3 mod 4), 2 (q + 1) (primes q = 1 mod "
-            f"4) and their doubles, from 4 on; got {order}."
+            f"4) and their doubles, from 4 to {LONGEST}; got {order!r}."
         )
     matrix = matrix * matrix[:, :1]
     matrix = matrix * matrix[:1]

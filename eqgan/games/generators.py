@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -83,19 +83,20 @@ def random_game(
 
     Raises:
         UnknownName: No such family.
+        InvalidInput: No shape, or no seed.
 
     Example:
         >>> random_game("integer", (2, 3), seed=1)
         MatrixGame(random integer: 2 x 3, payoffs from -8 to 9)
     """
-    if family not in FAMILIES:
-        raise UnknownName.of("family of games", family, FAMILIES)
-    listed = isinstance(shape, Sequence) and len(shape) >= 2
-    if not (listed and all(isinstance(n, int | np.integer) and n >= 1 for n in shape)):
-        raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape}.")
-    rng = torch.Generator().manual_seed(seed)
-    value = 0.0 if family == "skew" and len(shape) == 2 else None
-    return MatrixGame(FAMILIES[family](tuple(shape), rng), name=f"random {family}", value=value)
+    if family not in tuple(FAMILIES):
+        raise UnknownName.of("family of games", str(family), FAMILIES)
+    sizes = tuple(shape) if isinstance(shape, tuple | list | torch.Size) else ()
+    if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes):
+        raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape!r}.")
+    rng = _generator(seed)
+    value = 0.0 if family == "skew" and len(sizes) == 2 else None
+    return MatrixGame(FAMILIES[family](sizes, rng), name=f"random {family}", value=value)
 
 
 def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
@@ -109,7 +110,7 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
         seed: Seed of who beats whom.
 
     Raises:
-        InvalidInput: No actions.
+        InvalidInput: No actions, or no seed.
 
     Example:
         >>> tournament(5)
@@ -119,8 +120,14 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
         Fisher and Ryan 1992, Optimal strategies for a generalized "scissors, paper, and stone"
         game; Laffond, Laslier and Le Breton 1993, The bipartisan set of a tournament game.
     """
-    if size < 1:
-        raise InvalidInput(f"tournament needs at least one action; got {size}.")
-    rng = torch.Generator().manual_seed(seed)
+    if not isinstance(size, int) or size < 1:
+        raise InvalidInput(f"tournament needs at least one action; got {size!r}.")
+    rng = _generator(seed)
     beats = torch.randint(2, (size, size), generator=rng).double().mul(2).sub(1).triu(1)
     return MatrixGame(beats - beats.T, value=0.0, name=f"tournament({size})")
+
+
+def _generator(seed: int) -> torch.Generator:
+    if not (isinstance(seed, int) and 0 <= seed < 2**63):
+        raise InvalidInput(f"seed should be a whole number >= 0; got {seed!r}.")
+    return torch.Generator().manual_seed(seed)
