@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -275,3 +276,10 @@ def test_sparse_payoffs_are_not_written_out(
     game.payoffs.__class__ = type("Held", (type(game.payoffs),), {"tabular": True})
     result = eqgan.solve(game, LinearProgram(backend))
     assert abs(result.value - expected) < 1e-8  # type: ignore[operator]
+
+
+def test_large_whole_numbers_stay_exact_in_arrays_and_tensors() -> None:
+    table = [[2**53 + 1, 0], [0, 2**53 + 3]]
+    for payoffs in (table, np.array(table), torch.tensor(table)):
+        run = eqgan.solve(MatrixGame(payoffs), "rational")
+        assert run.value == Fraction((2**53 + 1) * (2**53 + 3), 2**54 + 4)

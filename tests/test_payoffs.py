@@ -175,6 +175,8 @@ print((peak() - before) / (table.numel() * 4))
     assert float(result.stdout) < 0.3  # of a copy of the payoffs
 
 
+WIDE = torch.ones(3, 2, dtype=torch.float64)
+
 WRONG = {
     "a shape of three": lambda: MatrixFree((1, 2, 3), lambda y: y, lambda x: x),  # type: ignore[arg-type]
     "no transpose": lambda: MatrixFree((3, 3), lambda y: y * torch.arange(3), lambda x: x),
@@ -186,6 +188,25 @@ WRONG = {
     "ranks that differ": lambda: LowRank(torch.ones(3, 2), torch.ones(3, 1)),
     "a vector": lambda: LowRank(torch.ones(3), torch.ones(3)),
     "whole numbers": lambda: LowRank(torch.ones(3, 1).int(), torch.ones(3, 1).int()),
+    "text for factors": lambda: LowRank("u", "v"),
+    "ragged factors": lambda: LowRank([[1.0, 2.0], [3.0]], [[1.0]]),
+    "factors whose product overflows": lambda: LowRank(1e200 * WIDE, 1e200 * WIDE),
+    "no functions": lambda: MatrixFree((3, 3), 1, 2),  # type: ignore[arg-type]
+    "bounds that are text": lambda: MatrixFree((3, 3), abs, abs, bounds="ab"),  # type: ignore[arg-type]
+    "bounds too far apart": lambda: MatrixFree((3, 3), abs, abs, bounds=(-1e308, 1e308)),
+    "no pair of sizes": lambda: MatrixFree.from_blocks(5, torch.add),  # type: ignore[arg-type]
+    "blocks of a wrong shape": lambda: MatrixFree.from_blocks((3, 2), lambda i, j: i.double()),
+    "complex sparse payoffs": lambda: Sparse(scipy.sparse.csr_array([[1j, 2]])),
+    "complex sparse tensors": lambda: Sparse(torch.eye(2, dtype=torch.complex64).to_sparse()),
+    "a batch of sparse payoffs": lambda: MatrixGame(torch.ones(2, 3, 3).to_sparse()),
+    "a sparse vector": lambda: MatrixGame(scipy.sparse.coo_array([1.0, 2.0])),
+    "a sparse game without rows": lambda: MatrixGame(scipy.sparse.csr_array((0, 4))),
+    "a sparse range that overflows": lambda: MatrixGame(
+        scipy.sparse.csr_array([[1e308, 0], [0, -1e308]])
+    ),
+    "masked payoffs": lambda: MatrixGame(np.ma.masked_equal([[1.0, 2.0]], 2.0)),
+    "payoffs without values": lambda: MatrixGame(torch.zeros(2, 2, device="meta")),
+    "a value that is none": lambda: MatrixGame([[1]], value="a"),  # type: ignore[arg-type]
     "infinite factors": lambda: LowRank(torch.ones(3, 1) / 0, torch.ones(3, 1)),
     "infinite entries": lambda: Sparse(scipy.sparse.csr_array([[np.inf, 0.0]])),
     "complex entries": lambda: Sparse(torch.eye(2, dtype=torch.complex64).to_sparse()),
@@ -198,6 +219,12 @@ def test_wrong_payoffs_are_refused_in_one_sentence(case: str) -> None:
         WRONG[case]()
     assert re.search(r"expect|should|returned", str(caught.value))
     assert "\n" not in str(caught.value)
+
+
+def test_sparse_half_precision_is_held_in_float64_like_dense() -> None:
+    game = MatrixGame(torch.eye(3).half().to_sparse())
+    assert game.dtype == torch.float64
+    assert eqgan.solve(game).value == pytest.approx(1 / 3)
 
 
 def test_two_processes_equal_one() -> None:

@@ -34,7 +34,10 @@ class LowRank(Payoffs):
     """
 
     def __init__(self, u: Any, v: Any) -> None:
-        self.u, self.v = (torch.as_tensor(factor).detach() for factor in (u, v))
+        try:
+            self.u, self.v = (torch.as_tensor(factor).detach() for factor in (u, v))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InvalidInput(f"LowRank expects two arrays of numbers; {error}.") from error
         if self.u.shape[-1:] != self.v.shape[-1:] or self.u.shape[:-2] != self.v.shape[:-2]:
             raise InvalidInput(
                 "LowRank expects factors of shapes (*batch, m, r) and (*batch, n, r); got "
@@ -52,6 +55,13 @@ class LowRank(Payoffs):
             )
         if not all(bool(torch.isfinite(factor).all()) for factor in (self.u, self.v)):
             raise InvalidInput("LowRank expects finite factors; some entries are NaN or infinite.")
+        rows, columns = (s.abs().amax((-1, -2)).double() for s in (self.u, self.v))
+        bound = 2 * self.u.shape[-1] * rows * columns
+        if not bool((bound <= torch.finfo(self.u.dtype).max).all()):
+            raise InvalidInput(
+                f"LowRank expects factors whose products are finite in {self.u.dtype}; entries of "
+                f"this size may give payoffs of {float(bound.max()) / 2:g}."
+            )
         self.shape = (*self.u.shape[:-1], self.v.shape[-2])
         self.dtype, self.device = self.u.dtype, self.u.device
 

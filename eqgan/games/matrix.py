@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
@@ -84,8 +84,10 @@ class MatrixGame(ZeroSumGame):
         self.batch_shape = tuple(batch)
         self.dtype = self.payoffs.dtype
         self.device = self.payoffs.device
-        if not isinstance(constant, int | float | Fraction) or not math.isfinite(constant):
+        if not _is_number(constant):
             raise InvalidInput(f"constant should be a finite number; got {constant!r}.")
+        if value is not None and not _is_number(value):
+            raise InvalidInput(f"value should be None or a finite number; got {value!r}.")
         self.constant = constant
         self.geometry = geometry
         self.spaces = (Simplex(m, geometry), Simplex(n, geometry))
@@ -214,6 +216,12 @@ class MatrixGame(ZeroSumGame):
         return Dense(self.payoffs.table.double() - shift[..., None, None]), shift
 
 
+def _is_number(value: Any) -> bool:
+    # Comparisons of whole numbers and fractions with floats are exact, and cannot overflow.
+    most = sys.float_info.max
+    return isinstance(value, int | float | Fraction | np.number) and bool(-most <= value <= most)
+
+
 def needs_table(game: Game) -> str | None:
     """Return a reason unless `game` is a matrix game whose payoffs can be written out."""
     if not isinstance(game, MatrixGame):
@@ -241,9 +249,14 @@ def _as_payoffs(payoffs: Any) -> tuple[Payoffs, np.ndarray | None]:
             return Sharded(payoffs), None  # type: ignore[arg-type]
         if payoffs.layout is not torch.strided:
             return Sparse(payoffs), None
-        return Dense(_checked(payoffs)), None
+        return Dense(_checked(payoffs)), _kept(payoffs)
     if module.startswith("scipy.sparse") and hasattr(payoffs, "tocsr"):
         return Sparse(payoffs), None
+    if isinstance(payoffs, np.ma.MaskedArray) and payoffs.mask.any():
+        raise InvalidInput(
+            "MatrixGame expects payoffs for every pair of actions; some are masked. Replace "
+            "forbidden outcomes by a large finite payoff."
+        )
     try:
         array = np.asarray(payoffs)
         tensor = _from_array(array)
@@ -252,8 +265,22 @@ def _as_payoffs(payoffs: Any) -> tuple[Payoffs, np.ndarray | None]:
             "MatrixGame expects payoffs as a rectangular array of real numbers, every row of the "
             f"same length; got {_short(payoffs)}."
         ) from error
-    whole = array.dtype.kind in "iu" and bool((np.abs(tensor.numpy()) >= 2.0**53).any())
-    return Dense(_checked(tensor)), array if whole or array.dtype == object else None
+    return Dense(_checked(tensor)), array if _rounded(array) else None
+
+
+def _kept(payoffs: Tensor) -> np.ndarray | None:
+    """Return the whole numbers of a tensor if floats would round them."""
+    if payoffs.is_floating_point():
+        return None
+    array: np.ndarray = payoffs.detach().cpu().numpy()
+    return array if _rounded(array) else None
+
+
+def _rounded(array: np.ndarray) -> bool:
+    """Return whether floats may round these numbers."""
+    if array.dtype.kind not in "iu":
+        return array.dtype == object
+    return bool((np.abs(array.astype(np.float64)) >= 2.0**53).any())
 
 
 def _checked(tensor: Tensor) -> Tensor:
@@ -271,6 +298,8 @@ def _checked(tensor: Tensor) -> Tensor:
         raise InvalidInput("MatrixGame expects payoffs with values; a meta tensor has none.")
     if tensor.is_complex():
         raise InvalidInput(f"MatrixGame expects real payoffs; got dtype {tensor.dtype}.")
+    if tensor.is_meta:
+        raise InvalidInput("MatrixGame expects payoffs; a tensor on the meta device holds none.")
     if not tensor.is_floating_point() or tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.double()
     low, high = tensor.aminmax()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,10 +48,12 @@ class MatrixFree(Payoffs):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> None:
-        if len(shape) != 2 or not all(isinstance(k, int) and k >= 1 for k in shape):
-            raise InvalidInput(f"MatrixFree expects a shape (m, n) of whole numbers; got {shape}.")
-        if bounds is not None and not -np.inf < bounds[0] <= bounds[1] < np.inf:
-            raise InvalidInput(f"bounds should be (lowest, highest), both finite; got {bounds!r}.")
+        _check_shape(shape)
+        for role, function in (("matvec", matvec), ("rmatvec", rmatvec)):
+            if not callable(function):
+                raise InvalidInput(f"{role} should be a function of a vector; got {function!r}.")
+        if bounds is not None:
+            _check_bounds(bounds)
         self.shape, self.dtype, self.device = tuple(shape), dtype, torch.device(device)
         self.matvec, self.rmatvec, self.bounds = matvec, rmatvec, bounds
         self._check()
@@ -76,6 +78,7 @@ class MatrixFree(Payoffs):
             >>> war.times(torch.full((300,), 1 / 300, dtype=torch.float64))[-1]
             tensor(1.0000, dtype=torch.float64)
         """
+        _check_shape(shape)
         m, n = shape
         height = max(1, BLOCK // n)
         device = options.get("device", "cpu")
@@ -83,7 +86,13 @@ class MatrixFree(Payoffs):
 
         def blocks(like: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
             for rows in torch.split(torch.arange(m, device=device), height):
-                yield rows, block(rows[:, None], columns).to(like.dtype)
+                part = block(rows[:, None], columns)
+                if part.shape != (len(rows), n):
+                    raise InvalidInput(
+                        f"block should return payoffs of shape ({len(rows)}, {n}) for as many row "
+                        f"and column indices; got {tuple(part.shape)}."
+                    )
+                yield rows, part.to(like.dtype)
 
         def matvec(y: Tensor) -> Tensor:
             return torch.cat([part @ y for _, part in blocks(y)])
@@ -130,3 +139,20 @@ class MatrixFree(Payoffs):
             return None
         low, high = (torch.tensor(b, dtype=self.dtype, device=self.device) for b in self.bounds)
         return low, high
+
+
+def _check_shape(shape: Any) -> None:
+    pair = isinstance(shape, tuple | list) and len(shape) == 2
+    if not pair or not all(isinstance(k, int) and k >= 1 for k in shape):
+        raise InvalidInput(f"MatrixFree expects a shape (m, n) of whole numbers; got {shape!r}.")
+
+
+def _check_bounds(bounds: Any) -> None:
+    try:
+        low, high = (float(bound) for bound in bounds)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not (low <= high and math.isfinite(low) and math.isfinite(high - low)):
+        raise InvalidInput(
+            f"bounds should be (lowest, highest), a finite distance apart; got {bounds!r}."
+        )

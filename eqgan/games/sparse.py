@@ -19,6 +19,9 @@ class Sparse(Payoffs):
     Args:
         matrix: A SciPy sparse matrix or array, `(m, n)`, or a sparse torch tensor.
 
+    Raises:
+        InvalidInput: Payoffs that are no matrix, not real, or not finite.
+
     Example:
         >>> import scipy.sparse
         >>> Sparse(scipy.sparse.eye_array(1000, format="csr"))
@@ -26,15 +29,24 @@ class Sparse(Payoffs):
     """
 
     def __init__(self, matrix: Any) -> None:
+        if len(matrix.shape) != 2 or not all(matrix.shape):
+            raise InvalidInput(
+                f"Sparse payoffs should be one matrix of shape (m, n), with at least one action a "
+                f"player; got {tuple(matrix.shape)}. Batches are held dense."
+            )
         rows = _compressed(matrix)
         values = rows.values()
-        if values.dtype not in (torch.float32, torch.float64):
-            raise InvalidInput(f"Sparse payoffs should be real numbers; got dtype {values.dtype}.")
         if not bool(torch.isfinite(values).all()):
             raise InvalidInput("Sparse payoffs should be finite; some are NaN or infinite.")
         self.matrix = rows
         self.transpose = _compressed(rows, transpose=True)
         self.shape, self.dtype, self.device = tuple(rows.shape), rows.dtype, rows.device
+        low, high = self.extent()
+        if not bool(torch.isfinite(high - low)):
+            raise InvalidInput(
+                f"Sparse payoffs should have a range that is finite in {self.dtype}; got "
+                f"{float(low):g} to {float(high):g}. Divide them by 4."
+            )
 
     def __repr__(self) -> str:
         m, n = self.shape
@@ -85,6 +97,8 @@ def _compressed(matrix: Any, transpose: bool = False) -> Tensor:
 
             a = csr_array(matrix)
             a.sum_duplicates()
+            if a.data.dtype.kind not in "biuf":
+                raise InvalidInput(f"Sparse payoffs should be real; got dtype {a.data.dtype}.")
             values = a.data if a.data.dtype == np.float32 else a.data.astype(np.float64)
             starts, places = (torch.as_tensor(i.astype(np.int64)) for i in (a.indptr, a.indices))
             size = list(a.shape)
@@ -92,6 +106,8 @@ def _compressed(matrix: Any, transpose: bool = False) -> Tensor:
                 starts, places, torch.as_tensor(values), size=size, check_invariants=True
             )
         listed: Tensor = matrix.detach().to_sparse()
-        if not (listed.dtype.is_floating_point or listed.dtype.is_complex):
+        if listed.dtype.is_complex:
+            raise InvalidInput(f"Sparse payoffs should be real; got dtype {listed.dtype}.")
+        if listed.dtype != torch.float32:
             listed = listed.double()
         return (listed.T if transpose else listed).coalesce().to_sparse_csr()
