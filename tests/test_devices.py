@@ -17,6 +17,7 @@ GAMES = {
     "matrix": lambda: eqgan.games.random_game("normal", (3, 4)),
     "matrix batch": lambda: eqgan.games.random_game("normal", (2, 3, 4)),
     "euclidean": lambda: MatrixGame([[0, 1], [2, 3]], geometry="euclidean"),
+    "quantal": lambda: eqgan.games.QuantalResponse(eqgan.games.random_game("normal", (3, 4)), 0.5),
     "bilinear": lambda: Bilinear([[1.0, 2.0]]),
     "dirac": lambda: DiracGAN("non_saturating", "r1"),
     "finite": lambda: FiniteGAN([0.5, 0.5]),
@@ -38,6 +39,7 @@ READS_NUMBERS = {
     "linear_program": "HiGHS computes on the CPU",
     "rational": "fractions live on the CPU",
     "pivoting": "it looks which games are done",
+    "restarted": "it compares gaps",
     "support_polish": "it compares gaps",
 }
 
