@@ -314,6 +314,8 @@ def samples_2d(real: Any, fake: Any) -> Figure:
         alpha = min(1.0, max(0.25, 150 / max(len(points), 1)))
         axes.plot(*points.T, ".", color=colour, alpha=alpha, markersize=5, label=label)
     axes.set_aspect("equal", adjustable="datalim")
+    # More labels than these touch one another where numbers are long.
+    axes.locator_params(nbins=6)
     legend = figure.legend(loc="outside lower center", ncols=2, frameon=False)
     for handle in legend.legend_handles:
         if handle is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +359,12 @@ def test_pyplot_is_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "figure.svg"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
     assert path.read_text().lstrip().startswith("<?xml")
+
+
+@pytest.mark.parametrize("reach", [0.96, 1.0, 1.04])
+def test_labels_under_samples_stand_apart(reach):
+    corners = reach * np.array([[-1.0, -1.0], [1.0, 1.0]])
+    figure = plots.samples_2d(corners, corners)
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert all(left.x1 + 5 < right.x0 for left, right in pairwise(boxes))
