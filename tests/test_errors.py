@@ -47,6 +47,13 @@ BAD = {
     "complex": (lambda: MatrixGame(np.array([[1j]])), "real numbers"),
     "None": (lambda: MatrixGame(None), "real numbers"),
     "objects": (lambda: MatrixGame([[object()]]), "real numbers"),
+    "one list of actions": (
+        lambda: MatrixGame(RPS, actions=["r", "p", "s"]),
+        "two lists of names, 3 of the row player's actions and 3 of the column player's; got",
+    ),
+    "too few actions": (lambda: MatrixGame(RPS, actions=(["r"], ["p"])), "two lists of names, 3"),
+    "letters for actions": (lambda: MatrixGame(RPS, actions=("rps", "rps")), "two lists of names"),
+    "numbers for actions": (lambda: MatrixGame([[1]], actions=([1], [1])), "two lists of names"),
     "geometry": (lambda: MatrixGame(RPS, geometry="round"), "'entropic' or 'euclidean'"),
     "no game": (lambda: eqgan.solve(RPS), "expects a game"),
     "solver name": (lambda: eqgan.solve(MatrixGame(RPS), "extra_gradient"), "mean 'extragradient'"),

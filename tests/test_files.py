@@ -39,6 +39,15 @@ def matrices(width):
 # -- round trips ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("extension", [".json", ".nfg"])
+def test_the_names_of_actions_are_kept(tmp_path, extension):
+    path = tmp_path / f"game{extension}"
+    save(MatrixGame([[1, 2]], actions=(["go"], ["left", "right"])), path)
+    assert load(path).actions == (("go",), ("left", "right"))
+    save(MatrixGame([[1, 2]]), path)
+    assert load(path).actions is None
+
+
 @pytest.mark.parametrize("extension", EXTENSIONS)
 @anywhere
 @given(payoffs=matrices(8))
@@ -169,6 +178,7 @@ def test_the_array_called_payoffs_is_taken(tmp_path):
         ("a.json", b'{"payoffs": [[1]], "value": 1e999}', "'value' should be a finite number"),
         ("a.json", b'{"payoffs": [[1]], "constant": true}', "'constant' should be a finite number"),
         ("a.json", b'{"payoffs": [[1]], "equilibrium": 3}', "'equilibrium' should be"),
+        ("a.json", b'{"payoffs": [[1]], "actions": 3}', "actions should be two lists of names"),
         ("a.json", b'{"payoffs": [[1]], "equilibrium": [[2], [1]]}', "off its set"),
         ("a.npy", b"", "NumPy's format"),
         ("a.npy", b"junk" * 50, "NumPy's format"),

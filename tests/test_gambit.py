@@ -237,7 +237,9 @@ def test_thousands_of_damaged_files_are_read_or_refused_in_a_sentence() -> None:
         longest = max(longest, time.perf_counter() - start)
         if isinstance(found, StrategicGame):
             # Whatever is read is a whole game, and written anew it is the same one.
-            game = MatrixGame(found.payoffs, constant=found.constant, name=found.title)
+            game = MatrixGame(
+                found.payoffs, constant=found.constant, actions=found.actions, name=found.title
+            )
             assert parse_nfg(nfg_text(game)) == found
             read += 1
         else:
@@ -289,8 +291,9 @@ def test_fractions_and_their_constant_come_back_exactly(
 @folder
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\"{}\n\r'), min_size=1))
 def test_names_come_back_whatever_they_hold(tmp_path: Path, name: str) -> None:
-    save(MatrixGame([[1.0]], name=name), tmp_path / "a.nfg")
+    save(MatrixGame([[1.0, 0.0]], name=name, actions=([name], ["", name])), tmp_path / "a.nfg")
     assert load(tmp_path / "a.nfg").name == name
+    assert load(tmp_path / "a.nfg").actions == ((name,), ("", name))
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:

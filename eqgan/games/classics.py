@@ -13,6 +13,10 @@ import torch
 from eqgan.errors import InvalidInput
 from eqgan.games.matrix import MatrixGame
 
+HANDS = ("rock", "paper", "scissors")
+SIDES = ("heads", "tails")
+CARDS = ("ace", "two", "three", "joker")
+
 LARGEST = 1 << 27
 """Cells times fields of a table that is written out at most: half a gigabyte for two fields."""
 
@@ -35,6 +39,7 @@ def rock_paper_scissors() -> MatrixGame:
         [[0, -1, 1], [1, 0, -1], [-1, 1, 0]],
         value=0.0,
         equilibrium=(third, third),
+        actions=(HANDS, HANDS),
         name="rock_paper_scissors",
     )
 
@@ -51,6 +56,7 @@ def biased_rock_paper_scissors() -> MatrixGame:
         [[0, -2, 1], [2, 0, -3], [-1, 3, 0]],
         value=0.0,
         equilibrium=(mix, mix),
+        actions=(HANDS, HANDS),
         name="biased_rock_paper_scissors",
     )
 
@@ -59,7 +65,11 @@ def matching_pennies() -> MatrixGame:
     """Return matching pennies: the row player wants equal sides; value 0, uniform."""
     half = [0.5, 0.5]
     return MatrixGame(
-        [[1, -1], [-1, 1]], value=0.0, equilibrium=(half, half), name="matching_pennies"
+        [[1, -1], [-1, 1]],
+        value=0.0,
+        equilibrium=(half, half),
+        actions=(SIDES, SIDES),
+        name="matching_pennies",
     )
 
 
@@ -76,6 +86,7 @@ def oneill() -> MatrixGame:
         [[-1, 1, 1, -1], [1, -1, 1, -1], [1, 1, -1, -1], [-1, -1, -1, 1]],
         value=-0.2,
         equilibrium=(mix, mix),
+        actions=(CARDS, CARDS),
         name="oneill",
     )
 

@@ -2,7 +2,7 @@
 
 Payoffs are the *row* player's, one row an action of the row player. CSV and ``.npy`` hold the
 payoffs alone; ``.npz`` keeps the constant sum as well, JSON what else is known about the game, and
-``.nfg`` name, constant and fractions. Nothing that is read can run code.
+``.nfg`` names, constant and fractions. Nothing that is read can run code.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def load(path: str | Path) -> MatrixGame:
     Args:
         path: A ``.csv`` file (one line an action of the row player, numbers separated by commas;
             empty lines and lines that start with ``#`` are skipped), a ``.json`` file (nested
-            lists, or an object with ``payoffs`` and perhaps ``name``, ``value``, ``equilibrium``
-            and ``constant``), a ``.npy`` file, a ``.npz`` file (its array ``payoffs``, or its only
-            one, and perhaps ``constant``), or an ``.nfg`` file of Gambit's (two players, payoffs
-            of constant sum).
+            lists, or an object with ``payoffs`` and perhaps ``name``, ``value``, ``equilibrium``,
+            ``constant`` and ``actions``), a ``.npy`` file, a ``.npz`` file (its array ``payoffs``,
+            or its only one, and perhaps ``constant``), or an ``.nfg`` file of Gambit's (two
+            players, payoffs of constant sum).
 
     Returns:
         The game, named after the file unless the file names it. ``.npy`` and ``.npz`` keep their
@@ -164,7 +164,7 @@ def _write_csv(game: MatrixGame) -> bytes:
 
 # -- JSON ----------------------------------------------------------------------------------------
 
-FIELDS = ("payoffs", "name", "value", "equilibrium", "constant")
+FIELDS = ("payoffs", "name", "value", "equilibrium", "constant", "actions")
 
 
 def _read_json(path: Path) -> MatrixGame:
@@ -180,7 +180,7 @@ def _read_json(path: Path) -> MatrixGame:
             f"{path} should hold nested lists of payoffs, or an object with 'payoffs' and perhaps "
             f"{', '.join(map(repr, FIELDS[1:]))}; got {got[:80]}."
         )
-    name, value, equilibrium, constant = (document.get(field) for field in FIELDS[1:])
+    name, value, equilibrium, constant, actions = map(document.get, FIELDS[1:])
     if not isinstance(name, str | None):
         raise UnreadableFile(f"{path}: 'name' should be a string; got {name!r}.")
     for field, number in (("value", value), ("constant", constant)):
@@ -193,6 +193,7 @@ def _read_json(path: Path) -> MatrixGame:
         "value": None if value is None else float(value),
         "equilibrium": equilibrium,
         "constant": constant or 0,
+        "actions": actions,
     }
     return _game(path, document["payoffs"], **known)
 
@@ -211,6 +212,7 @@ def _write_json(game: MatrixGame) -> bytes:
     document: dict[str, Any] = {"payoffs": game.payoff_matrix.double().tolist()}
     known: dict[str, Any] = {"name": game.name, "value": game.value}
     known["constant"] = float(game.constant) if game.constant else None
+    known["actions"] = game.actions
     if game.equilibrium is not None:
         known["equilibrium"] = [s.tolist() for s in game.equilibrium.leaves()]
     document |= {field: what for field, what in known.items() if what is not None}
@@ -300,7 +302,8 @@ def _read_nfg(path: Path) -> MatrixGame:
         raise UnreadableFile(f"{path}: expected text in UTF-8; got other bytes.") from error
     except InvalidInput as error:
         raise UnreadableFile(f"{path}, {error}") from error
-    return _game(path, told.payoffs, constant=told.constant, name=told.title)
+    known: dict[str, Any] = {"constant": told.constant, "actions": told.actions}
+    return _game(path, told.payoffs, name=told.title, **known)
 
 
 def _write_nfg(game: MatrixGame) -> bytes:

@@ -72,11 +72,13 @@ class StrategicGame:
         title: The game's name, perhaps empty.
         payoffs: What the first player receives, a list for each strategy of that player.
         constant: What both players together receive in every cell.
+        actions: The names of both players' strategies; ``None`` if the file only counts them.
     """
 
     title: str
     payoffs: list[list[Number]]
     constant: Fraction
+    actions: tuple[list[str], list[str]] | None = None
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -106,13 +108,13 @@ def parse_nfg(text: str) -> StrategicGame:
     cursor.take("word", "R or D, the kind of numbers", "R", "D")
     title = cursor.take("text", 'a title in quotes, perhaps ""')
     _read_players(cursor)
-    m, n = _read_strategies(cursor)
+    m, n, actions = _read_strategies(cursor)
     if cursor.kind == "text":
         cursor.advance()  # what the author says about the game
     payoffs, constant = _read_cells(cursor, m, n)
     if cursor.kind != "end":
         raise cursor.error(f"the end of the file after {m} x {n} cells")
-    return StrategicGame(_unquoted(title), payoffs, constant)
+    return StrategicGame(_unquoted(title), payoffs, constant, actions)
 
 
 class _Cursor:
@@ -202,24 +204,26 @@ def _read_players(cursor: _Cursor) -> None:
         )
 
 
-def _read_strategies(cursor: _Cursor) -> tuple[int, int]:
-    """Return how many strategies each player has; their names are not kept."""
+def _read_strategies(cursor: _Cursor) -> tuple[int, int, tuple[list[str], list[str]] | None]:
+    """Return how many strategies each player has, and their names where the file has them."""
     cursor.take("mark", "'{' and the strategies of the players", "{")
-    read = _read_names if cursor.token == "{" else _read_count
-    sizes = (read(cursor), read(cursor))
+    named = cursor.token == "{"
+    if named:
+        names = _read_names(cursor), _read_names(cursor)
+        sizes = len(names[0]), len(names[1])
+    else:
+        sizes = _read_count(cursor), _read_count(cursor)
     cursor.take("mark", "'}' after the strategies of two players", "}")
-    return sizes
+    return *sizes, names if named else None
 
 
-def _read_names(cursor: _Cursor) -> int:
+def _read_names(cursor: _Cursor) -> list[str]:
     cursor.take("mark", "'{' and the names of a player's strategies", "{")
-    cursor.take("text", "the name of a strategy in quotes")
-    count = 1
+    names = [cursor.take("text", "the name of a strategy in quotes")]
     while cursor.kind == "text":
-        cursor.advance()
-        count += 1
+        names.append(cursor.advance())
     cursor.take("mark", "the name of a strategy in quotes, or '}'", "}")
-    return count
+    return [_unquoted(name) for name in names]
 
 
 def _read_count(cursor: _Cursor) -> int:
@@ -330,7 +334,10 @@ def nfg_text(game: MatrixGame) -> str:
     table = game.payoff_matrix.double().tolist()
     exact = table if game.entries is None else game.rationals()
     players = " ".join(map(_quoted, game.players))
-    lines = [f"NFG 1 R {_quoted(game.name or '')} {{ {players} }} {{ {m} {n} }}\n"]
+    strategies = f"{m} {n}"
+    if game.actions is not None:
+        strategies = " ".join(f"{{ {' '.join(map(_quoted, names))} }}" for names in game.actions)
+    lines = [f"NFG 1 R {_quoted(game.name or '')} {{ {players} }} {{ {strategies} }}\n"]
     for j in range(n):
         for i in range(m):
             # Fractions have no negative zero, floats do.

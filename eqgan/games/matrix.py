@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal
@@ -48,10 +49,13 @@ class MatrixGame(ZeroSumGame):
         equilibrium: A known equilibrium `(x, y)`, if any.
         constant: What the two players' payoffs add up to; the column player receives
             `constant - A`, which changes nobody's best responses.
+        actions: What the actions are called in pictures and files: the row player's names and the
+            column player's.
         name: What the game is called in tables.
 
     Raises:
-        InvalidInput: Payoffs that are ragged, empty, not real, not finite, or no matrix.
+        InvalidInput: Payoffs that are ragged, empty, not real, not finite, or no matrix; names
+            that do not fit them.
 
     Example:
         >>> game = MatrixGame([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
@@ -77,6 +81,7 @@ class MatrixGame(ZeroSumGame):
         value: float | None = None,
         equilibrium: tuple[Any, Any] | None = None,
         constant: float | Fraction = 0,
+        actions: Sequence[Sequence[str]] | None = None,
         name: str | None = None,
     ) -> None:
         self.payoffs, self.entries = _as_payoffs(payoffs)
@@ -89,6 +94,7 @@ class MatrixGame(ZeroSumGame):
         if value is not None and not _is_number(value):
             raise InvalidInput(f"value should be None or a finite number; got {value!r}.")
         self.constant = constant
+        self.actions = None if actions is None else _as_names(actions, m, n)
         self.geometry = geometry
         self.spaces = (Simplex(m, geometry), Simplex(n, geometry))
         self.value = value
@@ -229,6 +235,20 @@ def needs_table(game: Game) -> str | None:
     if not game.payoffs.tabular:
         return f"{game.payoffs} is known by its products only; try 'halpern_pdhg'"
     return None
+
+
+def _as_names(actions: Any, m: int, n: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        rows, columns = ((*names,) for names in actions if not isinstance(names, str))
+    except (TypeError, ValueError):
+        rows = columns = ()
+    named = (len(rows), len(columns)) == (m, n)
+    if not named or not all(isinstance(name, str) for name in rows + columns):
+        raise InvalidInput(
+            f"actions should be two lists of names, {m} of the row player's actions and {n} of the "
+            f"column player's; got {_short(actions)}."
+        )
+    return rows, columns
 
 
 def _float64(strategy: Strategy) -> Tensor:
