@@ -34,6 +34,7 @@ from eqgan.oracle import (
 from eqgan.polytope import Polytope
 from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
+from eqgan.recorder import Recorder
 from eqgan.registry import available_solvers, solver_class
 from eqgan.result import Result, Status, Trace
 from eqgan.rules import (
@@ -79,6 +80,7 @@ __all__ = [
     "Product",
     "Profile",
     "Progress",
+    "Recorder",
     "Response",
     "Result",
     "Rule",

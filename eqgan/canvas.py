@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +25,12 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5
 """Line styles: each runs through all colours before the next is taken."""
 
 GREY = "#666666"
+
+LINE = 24
+"""Letters in a line of a name; a longer name takes two."""
+
+LETTER = 0.09
+"""Width of a letter in inches."""
 
 
 def grid_of(count: int) -> tuple[int, int]:
@@ -63,12 +71,22 @@ def styles_of(count: int) -> list[tuple[str, Any]]:
 
 def explain(
     figure: Figure,
-    axes: Axes,
+    panels: Sequence[Axes],
     where: Literal["outside lower center", "outside upper center"] = "outside lower center",
 ) -> None:
-    """Put the legend of one panel's markers under (or over) all of them."""
-    handles = axes.get_legend_handles_labels()[0]
-    figure.legend(handles=handles, loc=where, ncols=3, frameon=False)
+    """Put one legend of everything that the panels label under (or over) all of them."""
+    keys: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            keys.setdefault(label, handle)
+    columns = int(figure.get_figwidth() / (0.7 + LETTER * letters(keys)))
+    ncols = min(max(1, columns), 3)
+    figure.legend(keys.values(), keys, loc=where, ncols=ncols, frameon=False)
+
+
+def letters(names: Iterable[str]) -> int:
+    """Return how many letters the longest line has."""
+    return max(len(line) for name in names for line in name.split("\n"))
 
 
 def as_array(values: Any) -> Array:
@@ -84,3 +102,9 @@ def as_points(values: Any, what: str) -> Array:
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise InvalidInput(f"{what} should have shape (n, 2); got {points.shape}.")
     return points
+
+
+def wrapped(name: str, width: int = LINE) -> str:
+    """Return a name as it is drawn: in one or two lines, and dollars are dollars."""
+    lines = textwrap.wrap(name, width, max_lines=2, placeholder=" ...")
+    return "\n".join(lines).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Gaps against gradient evaluations: the pictures of runs and comparisons."""
+"""Gaps against what they cost: the pictures of runs and comparisons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from eqgan.canvas import GREY, Array, figure_of, grid_of, styles_of
@@ -19,10 +20,18 @@ Run: TypeAlias = Result | Trace
 """One run, or what was measured during it."""
 
 Curve: TypeAlias = list[tuple[float, float]]
-"""Pairs of (evaluations, gap)."""
+"""Pairs of (what was spent, gap)."""
+
+Cost: TypeAlias = Literal["evaluations", "step", "seconds"]
+"""A column of the trace: what gaps are drawn against."""
 
 Runs: TypeAlias = Run | Sequence[Run]
 """A run, or one for each seed."""
+
+COSTS = {"evaluations": "gradient evaluations", "step": "steps", "seconds": "seconds"}
+
+BOUND: dict[str, Any] = {"marker": "^", "markerfacecolor": "white", "markersize": 6}
+"""How lower bounds are marked: the gap is there or higher up."""
 
 CROWD = 5
 """With more labels the legend stands beside the lines, not among them."""
@@ -37,20 +46,25 @@ FLOOR = 1e-17
 """Gaps below this are drawn at it: a logarithmic axis has no zero."""
 
 
-def gap(runs: Run | Mapping[str, Runs], horizontal: Literal["linear", "log"] = "linear") -> Figure:
-    """Draw NashConv against gradient evaluations, on a logarithmic axis.
+def gap(
+    runs: Run | Mapping[str, Runs],
+    horizontal: Literal["linear", "log"] = "linear",
+    against: Cost = "evaluations",
+) -> Figure:
+    """Draw NashConv against what it cost, on a logarithmic axis.
 
     Args:
         runs: A result (or its trace), or results by label; several under one label are drawn thin,
             with their median over them. A dot marks where a run ended. A method that evaluates no
             gradients is a horizontal line with its gap beside it; where that is far below the
             others the line lies at the foot of the picture.
-        horizontal: ``"log"`` makes the axis of evaluations logarithmic too, and draws the slopes of
-            the common rates of convergence; starts, at 0 evaluations, are left out.
+        horizontal: ``"log"`` makes that axis logarithmic too, and draws the slopes of the common
+            rates of convergence; starts, at 0, are left out.
+        against: Gradient ``"evaluations"``, solver steps (``"step"``), or wall-clock ``"seconds"``.
 
     Returns:
-        The figure. Its axis says when the gaps are only lower bounds; where an upper bound is
-        proved that differs, the range between both is shaded.
+        The figure. Lower bounds bear triangles that point up, exact gaps do not; the axis says it
+        too. Where an upper bound is proved that differs, the range between both is shaded.
 
     Raises:
         InvalidInput: No gap was measured, or another kind of axis.
@@ -63,20 +77,25 @@ def gap(runs: Run | Mapping[str, Runs], horizontal: Literal["linear", "log"] = "
     """
     if horizontal not in ("linear", "log"):
         raise InvalidInput(f"horizontal should be 'linear' or 'log'; got {horizontal!r}.")
+    if against not in COSTS:
+        raise InvalidInput(f"against should be one of {', '.join(COSTS)}; got {against!r}.")
     traces = _as_traces(runs)
-    if not any(_gaps_of(trace) for group in traces.values() for trace in group):
+    if not any(_gaps_of(trace, against) for group in traces.values() for trace in group):
         raise InvalidInput(
             "None of the runs measured a gap: pass an oracle to solve, such as "
             "eqgan.GradientOracle()."
         )
     figure, (axes,) = figure_of(1, 1, 6.4, 4.2)
-    _draw_gaps(axes, traces, dict(zip(traces, styles_of(len(traces)), strict=True)))
+    styles = dict(zip(traces, styles_of(len(traces)), strict=True))
+    bounds = _draw_gaps(axes, traces, styles, against)
     if horizontal == "log":
-        _compare_rates(axes, traces)
+        _compare_rates(axes, traces, against)
+    if bounds:
+        _explain_bounds(axes)
     if len(traces) > CROWD:
         figure.set_figwidth(9.6)
         figure.legend(loc="outside right upper", frameon=False, fontsize=9)
-    elif len(traces) > 1 or "" not in traces:
+    elif bounds or len(traces) > 1 or "" not in traces:
         axes.legend(frameon=False, fontsize=9)
     return figure
 
@@ -100,15 +119,18 @@ def gaps(panels: Mapping[str, Mapping[str, Runs]]) -> Figure:
     styles = dict(zip(labels, styles_of(len(labels)), strict=True))
     rows, columns = grid_of(len(panels))
     figure, all_axes = figure_of(rows, columns, max(4.0 * columns, 5.6), 3.3 * rows + 0.6)
+    bounds = False
     for axes, (title, runs) in zip(all_axes, panels.items(), strict=False):
         axes.set_title(title)
-        _draw_gaps(axes, _as_traces(runs), styles)
+        bounds |= _draw_gaps(axes, _as_traces(runs), styles, "evaluations")
     for axes in all_axes[len(panels) :]:
         axes.remove()
     keys = [
         all_axes[0].plot([], [], color=colour, linestyle=dash, label=label)[0]
         for label, (colour, dash) in styles.items()
     ]
+    if bounds:
+        keys.append(_explain_bounds(all_axes[0]))
     figure.legend(handles=keys, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
@@ -127,36 +149,52 @@ def _as_traces(runs: Run | Mapping[str, Runs]) -> dict[str, list[Trace]]:
     return traces
 
 
-def _gaps_of(trace: Trace) -> Curve:
-    """Return (evaluations, gap) of every check that measured one."""
+def _gaps_of(trace: Trace, against: Cost) -> Curve:
+    """Return (what was spent, gap) at every check that measured one."""
     return [
-        (row["evaluations"], max(row["nash_conv"], FLOOR))
+        (row[against], max(row["nash_conv"], FLOOR))
         for row in trace
         if math.isfinite(row.get("nash_conv", math.nan))
     ]
 
 
 def _draw_gaps(
-    axes: Axes, traces: Mapping[str, Sequence[Trace]], styles: Mapping[str, tuple[str, Any]]
-) -> None:
-    measured = {k: [t for t in group if _gaps_of(t)] for k, group in traces.items()}
+    axes: Axes,
+    traces: Mapping[str, Sequence[Trace]],
+    styles: Mapping[str, tuple[str, Any]],
+    against: Cost,
+) -> bool:
+    """Draw all gaps; say whether any is but a lower bound."""
+    measured = {k: [t for t in group if _gaps_of(t, against)] for k, group in traces.items()}
     bounds = [_is_bound(trace) for group in measured.values() for trace in group]
-    curves = {k: [_gaps_of(trace) for trace in group] for k, group in measured.items() if group}
+    curves = {
+        k: [_gaps_of(trace, against) for trace in group] for k, group in measured.items() if group
+    }
     direct = {k: group for k, group in curves.items() if all(x == 0 for c in group for x, _ in c)}
     lowest = [y for k, group in curves.items() if k not in direct for c in group for _, y in c]
     for label, group in curves.items():
         if label in direct:
             _draw_level(axes, label, group, styles[label], min(lowest, default=FLOOR) / 10)
         else:
-            _draw_group(axes, label, group, styles[label])
-    shaded = [_draw_range(axes, group, styles[label][0]) for label, group in measured.items()]
-    axes.set_xlabel("gradient evaluations")
+            bound = any(map(_is_bound, measured[label]))
+            _draw_group(axes, label, group, styles[label], bound)
+    shaded = [
+        _draw_range(axes, group, styles[label][0], against) for label, group in measured.items()
+    ]
+    axes.set_xlabel(COSTS[against])
     axes.set_ylabel(_gap_label(bounds) + (" (shaded: to its upper bound)" if any(shaded) else ""))
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)
     if bounds:
         _scale(axes)
     else:
         axes.text(0.5, 0.5, "gap not measured", ha="center", transform=axes.transAxes, color=GREY)
+    return any(bounds)
+
+
+def _explain_bounds(axes: Axes) -> Line2D:
+    """Return the legend's entry for lower bounds."""
+    looks = {"color": GREY, "linestyle": "", "label": "lower bound", **BOUND}
+    return axes.plot([], [], **looks)[0]
 
 
 def _scale(axes: Axes) -> None:
@@ -192,18 +230,22 @@ def _draw_level(
         axes.text(1.0, foot, f"{level:.0e}", color=colour, transform=place, ha="right", va="bottom")
 
 
-def _draw_group(axes: Axes, label: str, curves: Sequence[Curve], style: tuple[str, Any]) -> None:
+def _draw_group(
+    axes: Axes, label: str, curves: Sequence[Curve], style: tuple[str, Any], bound: bool
+) -> None:
     colour, dash = style
     if len(curves) > 1:
         for curve in curves:
             mark = "." if len(curve) == 1 else ""
             axes.plot(*zip(*curve, strict=True), mark, color=colour, linewidth=0.7, alpha=0.4)
     x, y = zip(*_median_curve(curves), strict=True)
-    axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.8, label=label)
-    axes.plot(x[-1], y[-1], "o", color=colour, markersize=5)
+    # A fraction spreads the marks evenly over the picture, on logarithmic axes too.
+    marks = {"markevery": 0.1, **BOUND} if bound else {}
+    axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.8, label=label, **marks)
+    axes.plot(x[-1], y[-1], BOUND["marker"] if bound else "o", color=colour, markersize=5)
 
 
-def _draw_range(axes: Axes, traces: Sequence[Trace], colour: str) -> bool:
+def _draw_range(axes: Axes, traces: Sequence[Trace], colour: str, against: Cost) -> bool:
     """Shade from what was found to what is proved, where these differ; say whether they do."""
     drawn = False
     for trace in traces:
@@ -211,7 +253,7 @@ def _draw_range(axes: Axes, traces: Sequence[Trace], colour: str) -> bool:
         low = np.array([row["nash_conv"] for row in rows])
         high = np.array([row["nash_conv_upper"] for row in rows])
         if (high > low * (1 + ROUNDING) + FLOOR).any():
-            places = [row["evaluations"] for row in rows]
+            places = [row[against] for row in rows]
             axes.fill_between(
                 places, low.clip(FLOOR), high.clip(FLOOR), color=colour, alpha=0.15, linewidth=0
             )
@@ -219,9 +261,9 @@ def _draw_range(axes: Axes, traces: Sequence[Trace], colour: str) -> bool:
     return drawn
 
 
-def _compare_rates(axes: Axes, traces: Mapping[str, Sequence[Trace]]) -> None:
+def _compare_rates(axes: Axes, traces: Mapping[str, Sequence[Trace]], against: Cost) -> None:
     """Make the horizontal axis logarithmic, and draw the slopes of the common rates."""
-    curves = [_gaps_of(trace) for group in traces.values() for trace in group]
+    curves = [_gaps_of(trace, against) for group in traces.values() for trace in group]
     points = [(x, y) for curve in curves for x, y in curve if x > 0]
     if not points:
         return

@@ -127,7 +127,7 @@ def rock_paper_scissors(report: Report, effort: Effort) -> None:
     game = eqgan.games.rock_paper_scissors()
     begin = ([0.6, 0.3, 0.1], [0.2, 0.2, 0.6])
     runs: dict[str, eqgan.Result] = {}
-    paths: dict[str, list[eqgan.Profile]] = {}
+    paths: dict[str, eqgan.Recorder] = {}
     for name in eqgan.available_solvers():
         if eqgan.solver_class(name)().unsupported(game) is not None:
             continue
@@ -137,10 +137,12 @@ def rock_paper_scissors(report: Report, effort: Effort) -> None:
         f"{effort.matrix_steps} steps. The value is {game.value:g}, the only equilibrium uniform."
     )
     report.table([_run_row(name, run) for name, run in runs.items()])
+    matrix = eqgan.plots.payoff_matrix(runs["rational"])
+    report.figure(matrix, "rock_paper_scissors_matrix", "The payoffs, and the equilibrium")
     report.figure(eqgan.plots.gap(runs), "rock_paper_scissors_gap", "How the exact gaps fall")
-    for name in ("simultaneous_gradient", "optimistic_gradient"):
-        picture = eqgan.plots.simplex_trajectory(game, paths[name], ["rock", "paper", "scissors"])
-        report.figure(picture, f"rock_paper_scissors_{name}", f"The strategies of {name}")
+    few = ("simultaneous_gradient", "regret_matching", "optimistic_gradient")
+    picture = eqgan.plots.simplex_trajectory({name: paths[name] for name in few})
+    report.figure(picture, "rock_paper_scissors_paths", "Who leaves, who nears, who arrives")
 
 
 def _run_row(name: str, run: eqgan.Result) -> dict[str, object]:
@@ -156,10 +158,10 @@ def _run_row(name: str, run: eqgan.Result) -> dict[str, object]:
 
 def followed(
     game: eqgan.Game, solver: str | eqgan.Solver[Any], **options: Any
-) -> tuple[eqgan.Result, list[eqgan.Profile]]:
+) -> tuple[eqgan.Result, eqgan.Recorder]:
     """Return a run with the path of its proposals, and with what `behaviour` reads in its trace."""
-    path: list[eqgan.Profile] = []
-    callbacks: list[Callback] = [Motion(game), lambda progress: path.append(progress.profile)]
+    path = eqgan.Recorder()
+    callbacks: list[Callback] = [Motion(game), path]
     run = eqgan.solve(game, solver, check_every=1, callbacks=callbacks, seed=SEED, **options)
     return whole(run), path
 
@@ -192,7 +194,7 @@ def dirac_gan(report: Report, effort: Effort) -> None:
     for label, (game, solver) in cases.items():
         steps = effort.dirac_evaluations // int(solver.evaluations(game))
         run, path = followed(game, solver, max_steps=steps)
-        paths[label] = torch.stack([torch.cat(z.leaves()) for z in path])
+        paths[label] = torch.stack([torch.cat(z.leaves()) for z in path.profiles])
         distances = run.trace.column("distance")
         rows.append(
             {

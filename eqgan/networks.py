@@ -66,7 +66,7 @@ def network(result: Result, positions: Mapping[Hashable, Sequence[float]] | None
     axes.autoscale()
     axes.set_aspect("equal")
     axes.set_axis_off()
-    explain(figure, axes)
+    explain(figure, [axes])
     return figure
 
 

@@ -1,7 +1,7 @@
 """How should I play rock/paper/scissors when the stakes differ, and do learners get there?
 
-The linear program gives the exact answer. Gradient steps in alternation circle around it for ever,
-while optimistic ones come in.
+The exact answer is drawn on the margins of the payoffs. Gradient steps in alternation circle around
+it for ever, while optimistic ones come in: one picture shows the paths, another the gaps.
 """
 
 import argparse
@@ -22,23 +22,23 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
 
-    game = eqgan.games.MatrixGame(STAKES)
-    exact = eqgan.solve(game)
-    mix = ", ".join(f"{a} {p:.4f}" for a, p in zip(ACTIONS, exact.profile[0], strict=True))
-    print(f"play {mix}; the game is worth {exact.value:z.4f}")
-    print(exact.certificate)
-    eqgan.plots.payoff_matrix(game, exact.profile, ACTIONS).savefig(out / "stakes.png")
+    game = eqgan.games.MatrixGame(STAKES, actions=(ACTIONS, ACTIONS))
+    exact = eqgan.solve(game, "rational")
+    mix = ", ".join(f"{a} {p}" for a, p in zip(ACTIONS, exact.exact_profile[0], strict=True))
+    print(f"play {mix}; the game is worth {exact.value}")
+    eqgan.plots.payoff_matrix(exact).savefig(out / "stakes.png")
 
-    known = eqgan.games.MatrixGame(STAKES, equilibrium=tuple(exact.profile))
     start = ([0.1, 0.6, 0.3], [0.6, 0.2, 0.2])
+    runs, paths = {}, {}
     for name in ("alternating_gradient", "optimistic_gradient"):
-        path = []
-        run = eqgan.solve(
-            known, name, init=start, max_steps=400, check_every=1,
-            callbacks=[lambda progress, path=path: path.append(progress.profile)],
-        )  # fmt: skip
+        paths[name] = eqgan.Recorder()
+        runs[name] = run = eqgan.solve(
+            game, name, init=start, max_steps=400, check_every=1, callbacks=[paths[name]]
+        )
         print(f"{name:24} {run.status.name:10} gap {run.certificate.nash_conv:.3g}")
-        eqgan.plots.simplex_trajectory(known, path, ACTIONS).savefig(out / f"{name}.png")
+    eqgan.plots.simplex_trajectory(paths).savefig(out / "paths.png")
+    eqgan.plots.gap(runs, "log").savefig(out / "gaps.png")
+    eqgan.plots.strategies(runs["optimistic_gradient"]).savefig(out / "strategies.png")
     print(f"pictures: {out}")
 
 

@@ -8,16 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import networkx
 import numpy as np
 import pytest
 import torch
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 import eqgan
-from eqgan import InvalidInput, Trace, UnsupportedGame, plots
+from eqgan import InvalidInput, Trace, plots
 
-ACTIONS = ["rock", "paper", "scissors"]
 START = ([0.5, 0.3, 0.2], [0.2, 0.2, 0.6])
 
 
@@ -133,6 +132,37 @@ def test_what_lies_between_a_lower_and_an_upper_bound_is_shaded() -> None:
 def test_an_axis_of_another_kind_is_refused() -> None:
     with pytest.raises(InvalidInput, match="'linear' or 'log'; got 'sqrt'"):
         plots.gap({"a": trace([1, 0.5])}, "sqrt")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="one of evaluations, step, seconds; got 'iterations'"):
+        plots.gap({"a": trace([1, 0.5])}, against="iterations")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("against", "label"),
+    [("evaluations", "gradient evaluations"), ("step", "steps"), ("seconds", "seconds")],
+)
+def test_gaps_are_drawn_against_what_they_cost(against: Any, label: str, tmp_path: Path) -> None:
+    run = eqgan.solve(
+        eqgan.games.oneill(), "extragradient", init=([1, 0, 0, 0], [0, 1, 0, 0]), max_steps=20
+    )
+    figure = drawn(plots.gap({"a": run}, "log", against), tmp_path)
+    assert figure.axes[0].get_xlabel() == label
+    assert labelled(figure)["a"].get_xdata().tolist() == run.trace.column(against)
+    assert run.trace.column("evaluations") != run.trace.column("step")
+
+
+def test_lower_bounds_are_told_from_exact_gaps_line_by_line(tmp_path: Path) -> None:
+    runs = {"exact": trace([1, 0.5]), "bound": [trace([1, 0.6], bound=True), trace([2.0, 0.1])]}
+    figure = drawn(plots.gap(runs), tmp_path)
+    lines = labelled(figure)
+    assert lines["exact"].get_marker() == "None"
+    assert lines["bound"].get_marker() == lines["lower bound"].get_marker() == "^"
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["exact", "bound", "lower bound"]
+    ends = [x for x in figure.axes[0].get_lines() if len(x.get_xdata()) == 1]
+    assert [end.get_marker() for end in ends] == ["o", "^"]
+    assert "lower bound" in labelled(plots.gap(trace([1, 0.5], bound=True)))
+    assert "lower bound" not in labelled(plots.gap(runs["exact"]))
 
 
 def test_rows_without_a_gap_are_left_out() -> None:
@@ -157,7 +187,8 @@ def test_panels_share_colours_and_one_legend(tmp_path: Path) -> None:
     figure = drawn(plots.gaps(panels), tmp_path)
     assert [axes.get_title() for axes in figure.axes] == ["first", "second", "third"]
     assert labelled(figure, 0)["b"].get_color() == labelled(figure, 1)["b"].get_color()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    said = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert said == ["a", "b", "lower bound"]
     assert [text.get_text() for text in figure.axes[2].texts] == ["gap not measured"]
     assert figure.axes[1].get_ylabel() == "NashConv, lower bound"
 
@@ -168,113 +199,7 @@ def test_there_are_no_empty_panels(count: int) -> None:
     assert len(plots.gaps(panels).axes) == count
 
 
-# -- strategies ------------------------------------------------------------------------------------
-
-
-def test_bars_are_the_strategies_and_ticks_the_equilibrium(tmp_path: Path) -> None:
-    game = eqgan.games.biased_rock_paper_scissors()
-    run = eqgan.solve(game, "extragradient", init=START, max_steps=5)
-    figure = drawn(plots.strategies(run, ACTIONS), tmp_path)
-    for player, axes in enumerate(figure.axes):
-        assert [bar.get_height() for bar in axes.patches] == run.profile[player].tolist()
-        assert axes.get_title() == game.players[player]
-        assert [tick.get_text() for tick in axes.get_xticklabels()] == ACTIONS
-        (ticks,) = [c for c in axes.collections if isinstance(c, LineCollection)]
-        assert [s[0][1] for s in ticks.get_segments()] == pytest.approx([1 / 2, 1 / 6, 1 / 3])
-
-
-def test_many_actions_are_not_all_named(tmp_path: Path) -> None:
-    run = eqgan.solve(eqgan.games.random_game(shape=(50, 30)))
-    figure = drawn(plots.strategies(run), tmp_path)
-    assert len(figure.axes[0].patches) == 50
-    assert len(figure.axes[0].get_xticklabels()) < 15
-    assert not figure.legends
-
-
-def test_the_weights_of_a_mixture_are_bars() -> None:
-    mix = eqgan.games.Mixed(eqgan.games.DiracGAN(), (3, 2))
-    run = eqgan.solve(mix, max_steps=2)
-    assert [len(axes.patches) for axes in plots.strategies(run).axes] == [3, 2]
-
-
-@pytest.mark.parametrize(
-    "game",
-    [eqgan.games.DiracGAN(), eqgan.games.random_game(shape=(2, 3, 3))],
-    ids=["plane", "batch"],
-)
-def test_only_mixed_strategies_of_one_game_have_bars(game: eqgan.Game) -> None:
-    with pytest.raises(UnsupportedGame, match="Only mixed strategies of one game"):
-        plots.strategies(eqgan.solve(game, "extragradient", max_steps=1))
-
-
-def test_a_matrix_with_its_equilibrium_on_the_margins(tmp_path: Path) -> None:
-    game = eqgan.games.biased_rock_paper_scissors()
-    assert game.equilibrium is not None
-    figure = drawn(plots.payoff_matrix(game, game.equilibrium, ACTIONS), tmp_path)
-    heat, top, left = figure.axes[:3]
-    assert np.array_equal(np.asarray(heat.images[0].get_array()), game.payoff_matrix.numpy())
-    assert [bar.get_height() for bar in top.patches] == pytest.approx([1 / 2, 1 / 6, 1 / 3])
-    assert [bar.get_width() for bar in left.patches] == pytest.approx([1 / 2, 1 / 6, 1 / 3])
-    assert [text.get_text() for text in heat.texts] == [
-        f"{n}" for n in (0, -2, 1, 2, 0, -3, -1, 3, 0)
-    ]
-    assert [tick.get_text() for tick in heat.get_yticklabels()] == ACTIONS
-    assert figure.axes[3].get_ylabel() == "payoff to row (white: 0, at this profile)"
-
-
-def test_a_large_matrix_is_drawn_without_numbers(tmp_path: Path) -> None:
-    game = eqgan.games.random_game(shape=(20, 30))
-    figure = drawn(plots.payoff_matrix(game, game.initial(game.generator(0))), tmp_path)
-    assert not any(axes.texts for axes in figure.axes)
-    low, high = figure.axes[0].images[0].get_clim()
-    value = float(game.payoff_matrix.mean())
-    assert (low + high) / 2 == pytest.approx(value)
-
-
-def test_a_constant_matrix_can_be_drawn(tmp_path: Path) -> None:
-    drawn(plots.payoff_matrix(eqgan.games.MatrixGame([[2.0]]), ([1.0], [1.0])), tmp_path)
-
-
-def test_only_a_matrix_game_is_a_matrix() -> None:
-    dirac, batch = eqgan.games.DiracGAN(), eqgan.games.random_game(shape=(2, 3, 3))
-    for game in (dirac, batch):
-        with pytest.raises(UnsupportedGame, match="draws one MatrixGame"):
-            plots.payoff_matrix(game, game.initial(game.generator(0)))
-
-
 # -- paths -----------------------------------------------------------------------------------------
-
-
-def corners(game: eqgan.Game) -> list[eqgan.Profile]:
-    eye = torch.eye(3, dtype=torch.float64)
-    return [game.as_profile((eye[i], eye[2 - i])) for i in range(3)]
-
-
-def test_corners_of_the_simplex_are_corners_of_the_triangle(tmp_path: Path) -> None:
-    game = eqgan.games.rock_paper_scissors()
-    figure = drawn(plots.simplex_trajectory(game, iter(corners(game)), ACTIONS), tmp_path)
-    assert len(figure.axes) == 2
-    (path,) = [c for c in figure.axes[0].collections if isinstance(c, LineCollection)]
-    top = (0.5, np.sqrt(0.75))
-    assert np.allclose(path.get_segments(), [[(0, 0), (1, 0)], [(1, 0), top]])
-    assert [text.get_text() for text in figure.axes[0].texts] == ACTIONS
-    star = labelled(figure)["equilibrium"]
-    assert np.allclose(star.get_xydata(), [(0.5, np.sqrt(0.75) / 3)])
-
-
-def test_only_players_with_three_actions_get_a_triangle() -> None:
-    game = eqgan.games.random_game(shape=(3, 5))
-    figure = plots.simplex_trajectory(game, [game.initial(game.generator(0))])
-    assert [axes.get_title() for axes in figure.axes] == ["row"]
-    assert "equilibrium" not in labelled(figure)
-
-
-def test_triangles_need_three_actions_and_a_profile() -> None:
-    game = eqgan.games.oneill()
-    with pytest.raises(UnsupportedGame, match="three actions"):
-        plots.simplex_trajectory(game, [game.initial(game.generator(0))])
-    with pytest.raises(InvalidInput, match="at least one profile"):
-        plots.simplex_trajectory(eqgan.games.rock_paper_scissors(), [])
 
 
 def test_a_panel_a_path_with_shared_square_axes(tmp_path: Path) -> None:
@@ -340,6 +265,32 @@ def test_other_shapes_are_no_images(shape: tuple[int, ...]) -> None:
         plots.image_grid(torch.zeros(2, 4, 4), columns=0)
 
 
+# -- every picture of a run ------------------------------------------------------------------------
+
+
+def test_a_run_has_the_pictures_that_suit_it() -> None:
+    game, path = eqgan.games.biased_rock_paper_scissors(), eqgan.Recorder()
+    run = eqgan.solve(game, "optimistic_gradient", init=START, max_steps=9, callbacks=[path])
+    figures = plots.pictures(run, path)
+    assert list(figures) == ["payoff_matrix", "strategies", "simplex_trajectory", "gap"]
+    assert list(labelled(figures["gap"])) == ["OptimisticGradient"]
+    assert list(plots.pictures(run)) == ["payoff_matrix", "strategies", "gap"]
+    # One check is no path and no curve.
+    path = eqgan.Recorder()
+    direct = eqgan.solve(game, callbacks=[path])
+    assert list(plots.pictures(direct, path)) == ["payoff_matrix", "strategies"]
+
+
+def test_other_games_have_other_pictures() -> None:
+    dirac = eqgan.solve(eqgan.games.DiracGAN(), max_steps=5)
+    assert list(plots.pictures(dirac)) == ["gap"]
+    batch = eqgan.games.random_game(shape=(2, 4, 4))
+    assert list(plots.pictures(eqgan.solve(batch))) == []
+    grid = networkx.grid_2d_graph(3, 3)
+    run = eqgan.solve(eqgan.games.PathInterdiction(grid, (0, 0), (2, 2)))
+    assert "network" in plots.pictures(run)
+
+
 # -- all -------------------------------------------------------------------------------------------
 
 
@@ -353,6 +304,8 @@ def test_pyplot_is_never_loaded(tmp_path: Path) -> None:
     """It would pick a display, and keep every figure alive."""
     code = (
         "import sys; from eqgan import plots\n"
+        "import eqgan; run = eqgan.solve(eqgan.games.oneill(), 'regret_matching', max_steps=9)\n"
+        "assert list(plots.pictures(run)) == ['payoff_matrix', 'strategies', 'gap']\n"
         "plots.trajectories({'a': [[0., 1.], [1., 0.]]}).savefig(sys.argv[1])\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
