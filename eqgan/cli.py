@@ -20,6 +20,8 @@ from eqgan.terminal import print_json, print_result, print_table, result_documen
 if TYPE_CHECKING:
     from eqgan.compare import Comparison
     from eqgan.game import Game
+    from eqgan.recorder import Recorder
+    from eqgan.result import Result
 
 OK, UNFINISHED, MISUSE = 0, 1, 2
 
@@ -85,7 +87,12 @@ def main() -> None:
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="File the run is saved to.")
 @click.option("--resume", is_flag=True, help="Go on from --checkpoint if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the gap over the run here.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="A picture of the answer (.png, .pdf, .svg); or a folder, for every picture that suits "
+    "the run. The paths of three actions show every step, so the run is checked after each.",
+)
 @click.option("--progress/--no-progress", default=None, help="A bar on standard error.")
 @one_line_errors
 def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: Any) -> None:
@@ -95,16 +102,26 @@ def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: A
     if exact:
         options["solver"] = _rational(options["solver"])
     _check_device(options["device"])
-    _check_picture(plot)
+    folder = plot is not None and (plot.is_dir() or not plot.suffix)
+    _check_picture(None if folder else plot)
     if options["progress"] is None:
         options["progress"] = sys.stderr.isatty() and not as_json
-    result = eqgan.solve(_game(game), **options)
-    if plot is not None:
-        _save(eqgan.plots.gap({type(result.solver).__name__: result}), plot)
+    players, path = _game(game), eqgan.Recorder()
+    if plot is not None and folder:
+        _make(plot)
+        if not players.batch_shape and _three_actions(players):
+            options |= {"callbacks": [path], "check_every": 1}
+    result = eqgan.solve(players, **options)
+    drawn = [] if plot is None else _draw(result, path, plot, folder)
     if as_json:
         print_json(result_document(game, result))
     else:
-        print_result(game, result, plot)
+        print_result(game, result, drawn)
+    if plot is not None and not drawn:
+        raise eqgan.InvalidInput(
+            "No picture shows this run: its strategies are not the probabilities of one game's "
+            "actions, and it did not measure more than one gap."
+        )
     sys.exit(OK if result.status is eqgan.Status.CONVERGED else UNFINISHED)
 
 
@@ -148,6 +165,33 @@ def _check_picture(path: Path | None) -> None:
         raise click.BadParameter(f"a picture ends in {', '.join(known)}; got {path.name!r}.")
     if not path.absolute().parent.is_dir():
         raise click.BadParameter(f"the folder {str(path.parent)!r} does not exist.")
+
+
+def _three_actions(game: Game) -> bool:
+    """Say whether a player's mixed strategies are points of a triangle."""
+    from eqgan.spaces import Simplex
+
+    return any(isinstance(space, Simplex) and space.n == 3 for space in game.spaces)
+
+
+def _draw(result: Result, path: Recorder, where: Path, folder: bool) -> list[Path]:
+    """Draw all pictures of a run into a folder, or the first into a file; return their paths."""
+    from eqgan import plots
+
+    figures = plots.pictures(result, path)
+    files = [where / f"{name}.png" for name in figures] if folder else [where][: len(figures)]
+    for file, figure in zip(files, figures.values(), strict=False):
+        _save(figure, file)
+    return files
+
+
+def _make(folder: Path) -> None:
+    from eqgan.errors import InvalidInput
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"Cannot make the folder {folder}: {error.strerror}.") from error
 
 
 def _save(figure: Any, path: Path) -> None:

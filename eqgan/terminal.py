@@ -100,8 +100,8 @@ def _fractions(result: Result) -> dict[str, Sequence[Fraction]] | None:
 # -- tables --------------------------------------------------------------------------------------
 
 
-def print_result(name: str, result: Result, plot: Path | None = None) -> None:
-    """Print a run of the game called `name`, and where its picture was drawn."""
+def print_result(name: str, result: Result, drawn: Sequence[Path] = ()) -> None:
+    """Print a run of the game called `name`, and where its pictures were drawn."""
     from eqgan.report import worded, worded_gap
 
     value: Any = result.value
@@ -122,8 +122,8 @@ def print_result(name: str, result: Result, plot: Path | None = None) -> None:
             table.add_row(player, _mixture(fractions[player]))
         else:
             table.add_row(player, _strategy(result.profile[i], result.game.spaces[i]))
-    if plot is not None:
-        table.add_row("picture", str(plot))
+    for path in drawn:
+        table.add_row("picture", str(path))
     print_table(table)
 
 

@@ -205,10 +205,45 @@ def test_a_run_resumes_where_its_checkpoint_left_it(tmp_path):
     assert rest["strategies"] == whole["strategies"] != first["strategies"]
 
 
-def test_a_picture_of_the_gap_is_drawn(tmp_path):
-    done = run("solve", "oneill", "--solver", "regret_matching_plus", "--plot", tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_bytes().startswith(PNG)
-    assert "a.png" in done.stdout.replace("\n", "")
+def test_a_picture_of_the_answer_is_drawn(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("eqgan.cli._save", lambda figure, path: drawn.append((figure, path)))
+    done = run("solve", "rock_paper_scissors", "--plot", tmp_path / "a.svg")
+    ((figure, path),) = drawn
+    assert path == tmp_path / "a.svg"
+    assert figure.get_suptitle().startswith("rock_paper_scissors\nvalue 0 ")
+    assert "a.svg" in done.stdout.replace("\n", "")
+    run("solve", "dirac_gan", "--plot", tmp_path / "b.png", "--max-steps", "20")
+    assert drawn[-1][0].axes[0].get_ylabel() == "NashConv, lower bound"
+
+
+def test_every_picture_of_a_run_is_drawn_into_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "game.csv").write_text("0,-2,1\n2,0,-3\n-1,3,0\n")
+    done = run("solve", "game.csv", "--solver", "optimistic_gradient", "--plot", "new/out")
+    names = ["payoff_matrix", "strategies", "simplex_trajectory", "gap"]
+    files = [f"new/out/{name}.png" for name in names]
+    assert re.findall(r"picture +│ (\S+)", done.stdout) == files
+    assert all((tmp_path / file).read_bytes().startswith(PNG) for file in files)
+    assert len(list((tmp_path / "new" / "out").iterdir())) == 4
+
+
+def test_every_step_is_on_the_paths_of_three_actions_and_others_are_not_kept(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr("eqgan.plots.pictures", lambda result, path: kept.append(path) or {})
+    options = ["--solver", "fictitious_play", "--max-steps", "300", "--plot", tmp_path]
+    for game in ("random_uniform", "biased_rock_paper_scissors", "oneill"):
+        run("solve", game, *options)
+    assert [path.steps for path in kept] == [[], list(range(301)), []]
+
+
+def test_a_run_that_no_picture_shows_is_printed_all_the_same(tmp_path):
+    files.save(MatrixGame([[[3.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]]), tmp_path / "b.npy")
+    done = run("solve", tmp_path / "b.npy", "--plot", tmp_path / "b.png", "--json")
+    assert done.exit_code == 2
+    assert strict_json(done.stdout)["value"] == pytest.approx([0.75, 1.0])
+    assert done.stderr.startswith("Error: No picture shows this run: ")
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_progress_never_reaches_standard_output():
@@ -237,6 +272,7 @@ def test_progress_never_reaches_standard_output():
         (["solve", "oneill", "--resume"], "need a file"),
         (["solve", "oneill", "--checkpoint", "broken.ckpt", "--resume"], "not a readable checkp"),
         (["solve", "oneill", "--checkpoint", "no/such/run.ckpt"], "does not exist"),
+        (["solve", "oneill", "--plot", "ragged.csv/out"], "Cannot make the folder ragged.csv/out"),
         (["compare", "oneill", "nothing"], "No game is called 'nothing'"),
         (["compare", "oneill", "--solvers", "averaged,nothing"], "No solver is called 'nothing'"),
         (["compare", "oneill", "--evaluations", "0"], "evaluations should be"),
