@@ -45,6 +45,7 @@ from eqgan.rules import (
     PerPlayer,
     Rule,
     TorchOptimizer,
+    default_rate,
     default_rule,
 )
 from eqgan.run import solve
@@ -101,6 +102,7 @@ __all__ = [
     "compare",
     "data",
     "default_oracle",
+    "default_rate",
     "default_rule",
     "games",
     "gan",

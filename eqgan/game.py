@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.linearisation import Linearisation
 from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.spaces import Space
 
@@ -71,6 +72,15 @@ class Game(ABC):
     @abstractmethod
     def losses(self, z: Profile, batch: Any = None) -> tuple[Tensor, ...]:
         """Return what each player's steps descend, one tensor of shape `(*batch)` a player."""
+
+    def facing(
+        self, z: Profile, player: int, batch: Any = None
+    ) -> Callable[[Strategy], tuple[Tensor, ...]]:
+        """Return the losses as a function of `player`'s strategy, the others' being those in `z`.
+
+        Override it where what the others do can be computed once for many of its strategies.
+        """
+        return lambda strategy: self.losses(z.replace(player, strategy), batch)
 
     def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
         """Return what `player` truly pays, of shape `(*batch)`; certificates measure this."""
@@ -131,20 +141,22 @@ class Game(ABC):
             _gradients(loss, Profile((mine,)).leaves(), retain_graph=False, create_graph=False)
         )[0]
 
-    def vjp(self, z: Profile, v: Profile, batch: Any = None) -> Profile:
-        r"""Return :math:`J_F(z)^\top v`, by reverse-over-reverse differentiation."""
-        leaves = z.attached()
-        value = self._graph_operator(leaves, batch, create_graph=True).dot(v)
-        return z.with_leaves(_gradients(value, leaves.leaves(), False, False))
-
-    def jvp(self, z: Profile, v: Profile, batch: Any = None) -> Profile:
-        r"""Return :math:`J_F(z)\, v`, by differentiating :math:`J^\top u` once more in `u`."""
+    def linearise(self, z: Profile, batch: Any = None) -> Linearisation:
+        """Return the operator at `z` with its graph, for any number of Jacobian products."""
         leaves = z.attached()
         field = self._graph_operator(leaves, batch, create_graph=True)
-        dummy = v.map(lambda a: torch.zeros_like(a, requires_grad=True))
-        transposed = _gradients(field.dot(dummy), leaves.leaves(), True, True)
-        value = z.with_leaves(transposed).dot(v)
-        return z.with_leaves(_gradients(value, dummy.leaves(), False, False))
+        receiver = (
+            self.receiver if isinstance(self, ZeroSumGame) and self.trains_on_payoff else None
+        )
+        return Linearisation(leaves, field, receiver)
+
+    def vjp(self, z: Profile, v: Profile, batch: Any = None) -> Profile:
+        r"""Return :math:`J_F(z)^\top v`, by reverse-over-reverse differentiation."""
+        return self.linearise(z, batch).vjp(v)
+
+    def jvp(self, z: Profile, v: Profile, batch: Any = None) -> Profile:
+        r"""Return :math:`J_F(z)\, v`, by reverse-over-reverse differentiation."""
+        return self.linearise(z, batch).jvp(v)
 
     def _graph_operator(self, leaves: Profile, batch: Any, create_graph: bool) -> Profile:
         losses = self.losses(leaves, batch)
@@ -350,6 +362,11 @@ def require_zero_sum(game: Game, who: str) -> ZeroSumGame:
     if not isinstance(game, ZeroSumGame):
         raise UnsupportedGame(f"{who} needs a zero-sum game; got {type(game).__name__}.")
     return game
+
+
+def share_payoff(game: Game) -> TypeGuard[ZeroSumGame]:
+    """Return whether both players train on one payoff, so that one graph serves both."""
+    return isinstance(game, ZeroSumGame) and game.trains_on_payoff
 
 
 def _gradients(

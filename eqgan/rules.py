@@ -341,21 +341,34 @@ class Cosine:
         return 0.5 * self.rate * (1.0 + math.cos(math.pi * min(step / self.steps, 1.0)))
 
 
-def default_rule(game: Game) -> Rule:
-    r"""Return the rule that solvers take when none is given.
+def default_rate(game: Game) -> float | Tensor:
+    r"""Return the step size that solvers take when none is given.
 
-    :math:`\eta = 1 / (2L)` where the game knows the Lipschitz constant `L` of its operator (the
-    largest step for which optimistic gradient is proved to converge); Adam(1e-3) with betas
-    (0.5, 0.9) where it does not, as for networks.
+    :math:`1 / (2L)` where the game knows the Lipschitz constant `L` of its operator (the largest
+    step for which optimistic gradient is proved to converge); 0.1 where it does not.
 
     Args:
         game: The game to be solved.
     """
     lipschitz = game.lipschitz
     if lipschitz is None:
-        return Adam(1e-3, betas=(0.5, 0.9))
+        return 0.1
     if isinstance(lipschitz, Tensor):
         # A game whose payoffs are all equal is solved wherever it starts.
         most = torch.finfo(lipschitz.dtype).max
-        return Constant(torch.where(lipschitz > 0, 0.5 / lipschitz, 1.0).clamp_max(most))
-    return Constant(min(0.5 / lipschitz, sys.float_info.max) if lipschitz > 0 else 1.0)
+        return torch.where(lipschitz > 0, 0.5 / lipschitz, 1.0).clamp_max(most)
+    return min(0.5 / lipschitz, sys.float_info.max) if lipschitz > 0 else 1.0
+
+
+def default_rule(game: Game) -> Rule:
+    r"""Return the rule that solvers take when none is given.
+
+    `Constant` steps of `default_rate` where the game knows the Lipschitz constant of its operator;
+    Adam(1e-3) with betas (0.5, 0.9) where it does not, as for networks.
+
+    Args:
+        game: The game to be solved.
+    """
+    if game.lipschitz is None:
+        return Adam(1e-3, betas=(0.5, 0.9))
+    return Constant(default_rate(game))

@@ -18,6 +18,7 @@ from eqgan.game import Game
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile
 from eqgan.rules import Rule
+from eqgan.spaces import Euclidean
 
 if TYPE_CHECKING:
     from eqgan.exact.equilibrium import ExactEquilibrium
@@ -80,3 +81,23 @@ class Solver(ABC, Generic[State]):
     def unsupported(self, game: Game) -> str | None:
         """Return why this solver cannot take `game`, worded for the user, or ``None``."""
         return None
+
+
+def needs_free_parameters(game: Game) -> str | None:
+    """Return a reason unless `game` is a single one whose strategies are unconstrained.
+
+    On a set with a boundary an equilibrium need be no zero of the operator. Methods whose steps are
+    built from products with the operator's Jacobian seek zeros alone.
+
+    Args:
+        game: The game that a solver is asked to take.
+    """
+    if game.batch_shape:
+        return f"it takes one game at a time; this is a batch of {game.batch_shape}"
+    for name, space in zip(game.players, game.spaces, strict=True):
+        if not isinstance(space, Euclidean):
+            return (
+                f"it seeks zeros of the gradient, which equilibria on the boundary of {name}'s set "
+                f"{space} are not; try 'extragradient'"
+            )
+    return None

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors", "profile", "checkpoint", "threads"},
-    {"spaces", "products", "polytope", "flows", "hypersimplex"},
+    {"spaces", "products", "polytope", "flows", "hypersimplex", "linearisation"},
     {"game"},
     {"games", "gan", "rules", "oracle", "data"},
     {"certificate", "exact"},

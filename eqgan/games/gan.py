@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -174,10 +175,24 @@ class GAN(NetworkGame):
         """Return the training signals of generator and discriminator."""
         if self.trains_on_payoff:
             return super().losses(z, batch)
-        discriminator = self.player(1, z[1])
+        return self._losses(self.player(1, z[1]), self.player(0, z[0])(batch.noise), batch)
+
+    def facing(
+        self, z: Profile, player: int, batch: Any = None
+    ) -> Callable[[Strategy], tuple[Tensor, ...]]:
+        """Return the losses against a fixed rival; a fixed generator makes its samples once."""
+        own = type(self).losses is GAN.losses and type(self).payoff is GAN.payoff
+        if player == 0 or not own:
+            return super().facing(z, player, batch)
         fake = self.player(0, z[0])(batch.noise)
-        scores = discriminator(fake)
-        loss = -self.objective.payoff(discriminator(batch.real), scores)
+        return lambda strategy: self._losses(self.player(1, strategy), fake, batch)
+
+    def _losses(self, discriminator: Player, fake: Tensor, batch: GanBatch) -> tuple[Tensor, ...]:
+        real, scores = discriminator(batch.real), discriminator(fake)
+        payoff = self.objective.payoff(real, scores)
+        if self.trains_on_payoff:
+            return payoff, -payoff
+        loss = -payoff
         if batch.blend is not None:
             loss = loss + self._penalty(discriminator, batch, fake)
         return self.objective.generator_loss(scores), loss

@@ -218,6 +218,11 @@ class DiracGAN(ZeroSumGame):
         return Profile((torch.ones(1, **self.options), torch.ones(1, **self.options)))
 
     @property
+    def trains_on_payoff(self) -> bool:
+        """Whether the generator descends the payoff itself."""
+        return self.objective != "non_saturating"
+
+    @property
     def link(self) -> Link:
         """The function f."""
         return _identity if self.objective == "wasserstein" else logsigmoid
