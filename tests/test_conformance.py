@@ -20,24 +20,37 @@ ALL = set(standard_games())
 MATRIX = {kind for kind in ALL if kind.startswith("matrix")}
 MIXED = {kind for kind in ALL if kind.startswith("mixed")}
 
+NETWORKS = {kind for kind in ALL if kind.startswith(("neural", "gan"))}
+# Nothing bounds the strategies, so that equilibria are zeros of the operator.
+FREE = {"bilinear", "strongly monotone", "dirac gan"} | NETWORKS - {"gan wasserstein"}
+# A non-saturating generator trains on a signal of its own.
+ONE_PAYOFF = FREE - {"gan non-saturating"}
+
 ACCEPTS = {
+    "adaptive_competitive_gradient": ONE_PAYOFF,
+    "competitive_gradient": ONE_PAYOFF,
+    "consensus": FREE,
     "double_oracle": MATRIX - {"matrix batch"} | {"finite gan wasserstein"},
     "fictitious_play": MATRIX | MIXED,
+    "follow_the_ridge": FREE,
     "halpern_pdhg": MATRIX,
     "interior_point": MATRIX,
     "linear_program": MATRIX,
+    "lola": FREE,
     "mix_gan": MIXED,
     "multiplicative_weights": MATRIX,
     "optimistic_multiplicative_weights": MATRIX,
     "pdhg": MATRIX,
     "pivoting": MATRIX,
     "predictive_regret_matching_plus": MATRIX,
+    "proximal_point": ALL - {"matrix batch"},
     "quantal_newton": {"quantal response"},
     "rational": MATRIX - {"matrix batch"},
     "regret_matching": MATRIX,
     "regret_matching_plus": MATRIX,
     "restarted": MATRIX - {"matrix batch"} | {"quantal response"},
     "support_polish": MATRIX,
+    "symplectic_gradient": FREE,
 }
 """What a solver takes, where that is not every kind."""
 

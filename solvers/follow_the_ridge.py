@@ -1,0 +1,98 @@
+"""Follow-the-ridge: the follower makes up for what the leader's step does to its optimum."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from eqgan.errors import InvalidInput
+from eqgan.game import Game, prox, share_payoff
+from eqgan.linearisation import PRODUCT, conjugate_gradient
+from eqgan.profile import Profile
+from eqgan.rules import Rule, default_rule
+from eqgan.solver import Solver, needs_free_parameters
+
+
+@dataclass(frozen=True)
+class FollowTheRidge(Solver[Any]):
+    r"""Gradient steps, and along the ridge on which the follower's gradient vanishes.
+
+    .. math::
+        x_{t+1} = x_t - \eta_x \nabla_x \ell_x, \qquad
+        y_{t+1} = y_t - \eta_y \nabla_y \ell_y
+            + H_{yy}^{-1} H_{yx}\, \eta_x \nabla_x \ell_x, \qquad H = \nabla^2 \ell_y
+
+    Only local minimax points are stable, where gradient steps can also settle at points whose
+    follower is at its worst. The inverse is damped, :math:`(H_{yy}^2 + \delta^2 I)^{-1} H_{yy}`,
+    so that it keeps the sign of every curvature and vanishes where there is none: on :math:`f =
+    xy` there is no ridge, and this is simultaneous gradient, which diverges.
+
+    Args:
+        rule: How gradients become steps; by default `eqgan.default_rule` of the game.
+        follower: The player who moves second: the discriminator of a GAN.
+        damping: :math:`\delta > 0`, in units of the curvature; curvatures well above it are
+            inverted as they are.
+        tolerance: Stop the linear solve at this share of the right-hand side's norm.
+        iterations: Steps of the linear solve at most.
+
+    References:
+        Wang, Zhang, Ba 2020, arXiv:1910.07512.
+
+    Example:
+        >>> import eqgan
+        >>> game = eqgan.games.Quadratic([[4.0]], [[-6.0]], [[2.0]])  # -3x^2 + 4xy - y^2
+        >>> run = eqgan.solve(game, FollowTheRidge(rule=eqgan.Constant(0.1)), max_steps=300)
+        >>> float(run.last.norm()) < 1e-6
+        True
+    """
+
+    rule: Rule | None = None
+    follower: int = 1
+    damping: float = 0.1
+    tolerance: float = 1e-6
+    iterations: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.follower not in (0, 1):
+            raise InvalidInput(f"follower should be player 0 or 1; got {self.follower!r}.")
+        if not 0 < self.damping < math.inf:
+            raise InvalidInput(f"damping should be a finite number > 0; got {self.damping!r}.")
+        if not 0 <= self.tolerance < 1:
+            raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
+        if not isinstance(self.iterations, int) or self.iterations < 1:
+            raise InvalidInput(f"iterations should be a whole number >= 1; got {self.iterations}.")
+
+    def evaluations(self, game: Game) -> float:
+        """Return the operator and all products of half its size; the solve may need fewer."""
+        unknowns: int = math.prod(game.spaces[self.follower].shape)
+        halves = (1 if share_payoff(game) else 2) + 1 + 2 * min(self.iterations, unknowns)
+        return 1.0 + PRODUCT * halves / 2
+
+    def unsupported(self, game: Game) -> str | None:
+        """Return a reason unless the strategies are unconstrained."""
+        return needs_free_parameters(game)
+
+    def init(self, game: Game, z: Profile) -> Any:
+        """Return the rule's memory."""
+        return (self.rule or default_rule(game)).init(z)
+
+    def step(self, game: Game, z: Profile, state: Any, rng: torch.Generator) -> tuple[Profile, Any]:
+        """Take one step."""
+        here, follower = game.linearise(z, game.sample(rng)), self.follower
+        d, state = (self.rule or default_rule(game)).direction(here.value, state)
+
+        def curvature(v: Profile) -> Profile:
+            return Profile((here.block(follower, follower, v[0]),))
+
+        def damped(v: Profile) -> Profile:
+            return curvature(curvature(v)).add(v, self.damping**2)
+
+        drift = Profile((here.block(follower, 1 - follower, d[1 - follower]),))
+        right = curvature(drift)
+        ridge = conjugate_gradient(damped, right, self.tolerance, self.iterations)
+        d = d.replace(follower, (Profile((d[follower],)) - ridge)[0])
+        return prox(game, z, d), state
