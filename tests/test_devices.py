@@ -32,11 +32,15 @@ GAMES = {
 }
 
 READS_NUMBERS = {
+    "adaptive_competitive_gradient": "its linear solve looks whether it is done",
     "best_so_far": "it compares gaps",
+    "competitive_gradient": "its linear solve looks whether it is done",
     "double_oracle": "HiGHS computes on the CPU",
     "fictitious_play": "over networks it picks the best search",
+    "follow_the_ridge": "its linear solve looks whether it is done",
     "interior_point": "it looks whether it is done",
     "linear_program": "HiGHS computes on the CPU",
+    "proximal_point": "its inner loop looks whether it is done",
     "rational": "fractions live on the CPU",
     "pivoting": "it looks which games are done",
     "restarted": "it compares gaps",
