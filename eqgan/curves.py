@@ -93,7 +93,7 @@ def gap(
     if bounds:
         _explain_bounds(axes)
     if len(traces) > CROWD:
-        figure.set_figwidth(9.6)
+        figure.set_size_inches(9.6, max(4.2, 0.5 + 0.21 * len(traces)))
         figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     elif bounds or len(traces) > 1 or "" not in traces:
         axes.legend(frameon=False, fontsize=9)

@@ -178,6 +178,13 @@ def test_many_labels_stand_beside_the_lines(tmp_path: Path) -> None:
     assert len(figure.legends[0].get_texts()) == len(looks) == 12
 
 
+def test_the_legend_of_very_many_labels_is_whole(tmp_path: Path) -> None:
+    figure = drawn(plots.gap({str(i): trace([1, 0.5]) for i in range(30)}), tmp_path)
+    legend = figure.legends[0].get_window_extent()
+    assert legend.y0 >= figure.bbox.y0
+    assert legend.y1 <= figure.bbox.y1
+
+
 def test_panels_share_colours_and_one_legend(tmp_path: Path) -> None:
     panels = {
         "first": {"a": trace([1, 0.5]), "b": trace([1, 0.1])},
