@@ -101,6 +101,8 @@ def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: A
 
     if exact:
         options["solver"] = _rational(options["solver"])
+    if options["resume"] and options["checkpoint"] is None:
+        raise click.BadParameter("--resume goes on from a file: add --checkpoint FILE.")
     _check_device(options["device"])
     folder = plot is not None and (plot.is_dir() or not plot.suffix)
     _check_picture(None if folder else plot)

@@ -111,7 +111,7 @@ def solve(
         game=game,
         solver=method,
         z=z,
-        state=method.init(game, z) if state is None else state,
+        state=_memory(method.init(game, z), state, method),
         rng=rng,
         seed=seed,
         max_steps=max_steps,
@@ -132,6 +132,18 @@ def solve(
             run.callbacks.append(callback)
             return run.finish(run.loop())
     return run.finish(run.loop())
+
+
+def _memory(fresh: Any, given: Any, method: Solver[Any]) -> Any:
+    """Return the memory to begin with: the one given, if it is of the method's kind."""
+    if given is None:
+        return fresh
+    if type(given) is not type(fresh):
+        raise InvalidInput(
+            f"state should be {type(method).__name__}'s own memory, a {type(fresh).__name__}, such "
+            f"as the .state of an earlier result by it; got a {type(given).__name__}."
+        )
+    return given
 
 
 def _as_device(device: torch.device | str) -> torch.device:

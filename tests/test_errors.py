@@ -266,6 +266,25 @@ def test_one_clear_sentence(case: str) -> None:
     assert len(text) < 700
 
 
+def test_what_a_payoff_raises_is_put_into_words() -> None:
+    def wrong(minimizer, maximizer, batch) -> torch.Tensor:  # type: ignore[no-untyped-def]
+        return maximizer(minimizer(batch).repeat(1, 3)).mean()
+
+    with pytest.raises(eqgan.InvalidInput, match=r"with a batch of shape \(4, 1\): mat1 and mat2"):
+        eqgan.games.NeuralGame(
+            torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), wrong, lambda rng: torch.zeros(4, 1)
+        )
+    with pytest.raises(eqgan.InvalidInput, match=r"payoff fails .* takes 2 positional arguments"):
+        eqgan.games.NeuralGame(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), lambda g, d: g(d))  # type: ignore[arg-type,misc]
+
+
+def test_a_memory_goes_on_with_the_solver_that_it_is_of() -> None:
+    game = eqgan.games.rock_paper_scissors()
+    half = eqgan.solve(game, "optimistic_gradient", max_steps=3)
+    with pytest.raises(eqgan.InvalidInput, match="RegretMatchingPlus's own memory"):
+        eqgan.solve(game, "regret_matching_plus", init=half.last, state=half.state)
+
+
 def test_errors_are_builtins_too() -> None:
     with pytest.raises(ValueError, match="finite"):
         MatrixGame([[math.nan]])

@@ -355,12 +355,24 @@ class NeuralGame(NetworkGame):
         self._sample = sample
         rng = self.generator(0)
         z, batch = self.initial(rng), self.sample(rng)
-        with torch.no_grad():
-            value: Any = self.payoff(z, batch)
+        value = self._probe(z, batch)
         if not isinstance(value, Tensor) or value.dim():
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise InvalidInput(f"payoff should return a 0-dimensional tensor; got {got}.")
         self.check_repeatable(lambda profile: self.payoff(profile, batch))
+
+    def _probe(self, z: Profile, batch: Any) -> Any:
+        try:
+            with torch.no_grad():
+                return self.payoff(z, batch)
+        except Exception as error:
+            # Whatever a user's function raises; an assertion may say nothing.
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            given = f"of shape {tuple(batch.shape)}" if isinstance(batch, Tensor) else repr(batch)
+            raise InvalidInput(
+                "payoff fails at the parameters that the modules came with, called as "
+                f"payoff(minimizer, maximizer, batch) with a batch {given}: {reason}."
+            ) from error
 
     @property
     def stochastic(self) -> bool:
