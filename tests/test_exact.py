@@ -21,7 +21,7 @@ from eqgan.exact.lifting import (
     nonsingular_block,
 )
 from eqgan.exact.simplex import optimal_basis
-from eqgan.games import MatrixGame
+from eqgan.games import LowRank, MatrixGame
 from eqgan.solvers import InteriorPoint, LinearProgram
 
 Payoffs = list[list[Fraction]]
@@ -283,3 +283,17 @@ def test_large_whole_numbers_stay_exact_in_arrays_and_tensors() -> None:
     for payoffs in (table, np.array(table), torch.tensor(table)):
         run = eqgan.solve(MatrixGame(payoffs), "rational")
         assert run.value == Fraction((2**53 + 1) * (2**53 + 3), 2**54 + 4)
+
+
+def test_low_rank_payoffs_are_solved_as_the_product_that_they_are() -> None:
+    """Written out in floats they tie to sixteen digits, which took a minute to tell apart."""
+    game = eqgan.games.random_game("low_rank", (120, 110))
+    assert isinstance(game.payoffs, LowRank)
+    u, v = (
+        [[Fraction(p) for p in row] for row in s.tolist()] for s in (game.payoffs.u, game.payoffs.v)
+    )
+    exact = game.rationals()
+    assert exact[7][5] == sum(p * q for p, q in zip(u[7], v[5], strict=True))
+    run = eqgan.solve(game, "rational")
+    assert_equilibrium(exact, *run.exact_profile, run.value)
+    assert sum(p > 0 for p in run.exact_profile[0]) <= 6

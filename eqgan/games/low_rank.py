@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,6 +86,11 @@ class LowRank(Payoffs):
         """Return the product of the factors."""
         return self.u @ self.v.mT
 
+    def rationals(self) -> list[list[Fraction]]:
+        """Return the product of the factors without rounding, which would spoil its rank."""
+        (u, one), (v, other) = (_whole(factor) for factor in (self.u, self.v))
+        return [[Fraction(entry, one * other) for entry in row] for row in (u @ v.T).tolist()]
+
     def extent(self) -> tuple[Tensor, Tensor]:
         r"""Return the extreme entries; of more than `LISTED` entries, bounds on them.
 
@@ -106,3 +113,12 @@ class LowRank(Payoffs):
     def to(self, device: torch.device) -> LowRank:
         """Return the factors on `device`."""
         return LowRank(self.u.to(device), self.v.to(device))
+
+
+def _whole(factor: Tensor) -> tuple[Any, int]:
+    """Return integers, as an array of objects, and what they are to be divided by."""
+    ratios = [[entry.as_integer_ratio() for entry in row] for row in factor.tolist()]
+    # Floats are multiples of powers of two.
+    unit = max(below for row in ratios for _, below in row)
+    whole = [[above * (unit // below) for above, below in row] for row in ratios]
+    return np.array(whole, dtype=object), unit

@@ -124,8 +124,9 @@ class MatrixGame(ZeroSumGame):
             raise UnsupportedGame(
                 f"rationals() is of one game; this is a batch of {self.batch_shape}."
             )
-        entries = self.payoff_matrix if self.entries is None else self.entries
-        return [[Fraction(entry) for entry in row] for row in entries.tolist()]
+        if self.entries is None:
+            return self.payoffs.rationals()
+        return [[Fraction(entry) for entry in row] for row in self.entries.tolist()]
 
     @property
     def recommended(self) -> str:  # type: ignore[override]

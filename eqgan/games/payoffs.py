@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, Self
 
 import torch
@@ -57,6 +58,10 @@ class Payoffs(ABC):
             f"{self} is not held as a table; only solvers that multiply by it can be used, such as "
             "'halpern_pdhg' or 'regret_matching_plus'."
         )
+
+    def rationals(self) -> list[list[Fraction]]:
+        """Return the payoffs of one game exactly, row by row; floats are the rationals they are."""
+        return [[Fraction(entry) for entry in row] for row in self.dense().tolist()]
 
     @property
     def tabular(self) -> bool:
