@@ -145,10 +145,7 @@ class Game(ABC):
         """Return the operator at `z` with its graph, for any number of Jacobian products."""
         leaves = z.attached()
         field = self._graph_operator(leaves, batch, create_graph=True)
-        receiver = (
-            self.receiver if isinstance(self, ZeroSumGame) and self.trains_on_payoff else None
-        )
-        return Linearisation(leaves, field, receiver)
+        return Linearisation(leaves, field, self.receiver if share_payoff(self) else None)
 
     def vjp(self, z: Profile, v: Profile, batch: Any = None) -> Profile:
         r"""Return :math:`J_F(z)^\top v`, by reverse-over-reverse differentiation."""
@@ -183,6 +180,14 @@ class Game(ABC):
     def deviations(self, z: Profile, player: int) -> tuple[Game, Profile]:
         """Return the game, and `z` in it, in which `player`'s deviations are to be searched."""
         return self, z
+
+    def pure_space(self, player: int) -> Space[Any]:
+        """Return the pure strategies, of which some best response is one: all, but of mixtures."""
+        return self.spaces[player]
+
+    def pure(self, strategy: Strategy) -> Strategy:
+        """Return a pure strategy as a strategy of the game that `deviations` returns."""
+        return strategy
 
     # -- profiles that users hand in -----------------------------------------------------------
 

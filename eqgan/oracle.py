@@ -173,7 +173,8 @@ class GridOracle(Oracle):
         """Return a reason unless every player has one or two real parameters."""
         if game.batch_shape:
             return "grids search one game at a time, not a batch"
-        for space, name in zip(game.spaces, game.players, strict=True):
+        for player, name in enumerate(game.players):
+            space = game.pure_space(player)
             if not isinstance(space, Box | Euclidean) or len(space.shape) != 1:
                 return f"{name} has no plain vector of parameters to lay a grid over"
             if space.shape[0] > 2:
@@ -182,20 +183,21 @@ class GridOracle(Oracle):
 
     def respond(self, game: Game, z: Profile, player: int, rng: torch.Generator) -> Response:
         """Return the best grid point (or the present strategy, if that is better)."""
-        space = game.spaces[player]
+        space = game.pure_space(player)
         low, high = (
             (space.low, space.high) if isinstance(space, Box) else (-self.radius, self.radius)
         )
         batch = game.sample(rng)
-        best = z[player]
-        assert isinstance(best, Tensor)
+        game, z = game.deviations(z, player)
+        # Of a mixture the last leaf is its one atom.
+        best = Profile((z[player],)).leaves()[-1].reshape(space.shape)
         middle, half = torch.full_like(best, 0.5 * (low + high)), 0.5 * (high - low)
         for _ in range(self.rounds):
             grid = (middle + half * self._lattice(best)).clamp(low, high)
             candidates = torch.cat((best[None], grid))
             best = candidates[_costs(game, z, player, candidates, batch).argmin()]
             middle, half = best, half / 10
-        return Response(game, z.replace(player, best), exact=False)
+        return Response(game, z.replace(player, game.pure(best)), exact=False)
 
     def _lattice(self, like: Tensor) -> Tensor:
         axis = torch.linspace(-1, 1, self.points, dtype=like.dtype, device=like.device)
@@ -208,7 +210,7 @@ def _is_length(value: object) -> bool:
 
 def _costs(game: Game, z: Profile, player: int, candidates: Tensor, batch: Any) -> Tensor:
     def cost(strategy: Tensor) -> Tensor:
-        return game.cost(z.replace(player, strategy), player, batch)
+        return game.cost(z.replace(player, game.pure(strategy)), player, batch)
 
     with torch.no_grad():
         try:

@@ -30,6 +30,7 @@ from eqgan.solvers.multiplicative_weights import (
 )
 from eqgan.solvers.negative_momentum import NegativeMomentum
 from eqgan.solvers.optimistic_gradient import OptimisticGradient
+from eqgan.solvers.particle_mirror_prox import ParticleMirrorProx
 from eqgan.solvers.pdhg import HalpernPdhg, Pdhg
 from eqgan.solvers.pivoting import Pivoting
 from eqgan.solvers.proximal_point import ProximalPoint
@@ -70,6 +71,7 @@ __all__ = [
     "NegativeMomentum",
     "OptimisticGradient",
     "OptimisticMultiplicativeWeights",
+    "ParticleMirrorProx",
     "Pdhg",
     "Pivoting",
     "PredictiveRegretMatchingPlus",

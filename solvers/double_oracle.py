@@ -1,4 +1,7 @@
-"""Double oracle: solve a small game, ask both players for a better strategy, and extend it."""
+"""Double oracle: solve a small game, ask both players for a better strategy, and extend it.
+
+This file plays games whose costs are linear; `eqgan.solvers.mixture_oracle` plays mixtures.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.game import Game, ZeroSumGame
 from eqgan.games.highs import solve_game
-from eqgan.oracle import cost_gradient, default_oracle
+from eqgan.games.mixed import Mixed
+from eqgan.oracle import GradientOracle, Oracle, cost_gradient, default_oracle
 from eqgan.profile import Profile, Strategy
 from eqgan.solver import Solver
+from eqgan.solvers.mixture_oracle import MixtureOracleState, advance, begin
 
 SAME = 1e-9
 """Strategies no further apart than this in any entry are one strategy."""
@@ -47,7 +52,7 @@ class DoubleOracleState:
 
 
 @dataclass(frozen=True)
-class DoubleOracle(Solver[DoubleOracleState]):
+class DoubleOracle(Solver[DoubleOracleState | MixtureOracleState]):
     r"""Best responses to the equilibrium of the game between the best responses found so far.
 
     .. math::
@@ -62,14 +67,25 @@ class DoubleOracle(Solver[DoubleOracleState]):
     The state holds the support: ``result.state.strategies[i]`` played with probabilities
     ``result.state.weights[i]``.
 
+    On `Mixed(game, (K, L))`, mixtures of networks among them, responses are searched: by default on
+    a grid where that is possible, else by gradients from two starts. Each is trained against the
+    rival's whole mixture and remembered as an atom if it gains more than `epsilon`, in place of the
+    least likely one when there is no room; the game between the atoms is solved exactly, on samples
+    that are the same for every pair. Proposed are the mixtures against which the responses gained
+    least; it ends when they gain no more than `epsilon` each, which proves nothing better than that
+    this search found nothing.
+
     Args:
         smoothing: How much of the proposal is mixed into the strategies that are responded to. Some
             of it keeps responses from jumping about and saves half the steps or more on networks;
-            0 is the classic method.
+            0 is the classic method. Linear costs only.
+        oracle: How responses to mixtures are searched.
+        epsilon: Gain below which a response to a mixture is not worth an atom, in payoff units.
 
     References:
         McMahan, Gordon, Blum 2003, Planning in the presence of cost functions controlled by an
-        adversary; Bosansky et al. 2014 (JAIR); Wentges 1997 (smoothing).
+        adversary; Bosansky et al. 2014 (JAIR); Wentges 1997 (smoothing);
+        Oliehoek et al. 2018, arXiv:1806.07268, and Aung et al. 2022, arXiv:2102.08577 (networks).
 
     Example:
         >>> import eqgan
@@ -80,18 +96,30 @@ class DoubleOracle(Solver[DoubleOracleState]):
     """
 
     smoothing: float = 0.3
+    oracle: Oracle | None = None
+    epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.epsilon < math.inf:
+            raise InvalidInput(f"epsilon should be a number >= 0; got {self.epsilon!r}.")
         if not 0 <= self.smoothing < 1:
             raise InvalidInput(f"smoothing should lie in [0, 1); got {self.smoothing!r}.")
 
     def evaluations(self, game: Game) -> float:
-        """Return 2: one joint gradient for the responses, one for their row and column."""
-        return 2.0
+        """Return 2 (one for the responses, one for their row and column), or what searches cost."""
+        return self._searcher(game).evaluations if isinstance(game, Mixed) else 2.0
+
+    def _searcher(self, game: Mixed) -> Oracle:
+        strongest = self.oracle or default_oracle(game)
+        if self.oracle is None and isinstance(strongest, GradientOracle):
+            return GradientOracle(steps=100, restarts=1)
+        return strongest
 
     def unsupported(self, game: Game) -> str | None:
-        """Return a reason unless best responses to mixtures are exact, and mixtures strategies."""
+        """Return a reason unless `game` is a mixture, or has linear costs on bounded sets."""
+        if isinstance(game, Mixed):
+            return None if self.oracle is None else self.oracle.unsupported(game)
         if game.batch_shape:
             return "it solves one game at a time, not a batch"
         if not isinstance(game, ZeroSumGame) or game.stochastic or not game.linear:
@@ -100,17 +128,27 @@ class DoubleOracle(Solver[DoubleOracleState]):
             return "a linear best response exists only on bounded sets (Simplex, Polytope, Box)"
         return None
 
-    def init(self, game: Game, z: Profile) -> DoubleOracleState:
+    def init(self, game: Game, z: Profile) -> DoubleOracleState | MixtureOracleState:
         """Return the small game in which both players only know the start."""
+        if isinstance(game, Mixed):
+            return begin(game, z)
         table = torch.full((1, 1), _received(game, z), dtype=torch.float64, device=game.device)
         once = Profile(table.new_ones(1) for _ in z)
         alone = z.map(lambda leaf: leaf[None].clone())
         return DoubleOracleState(alone, once, table, -math.inf, math.inf, False)
 
     def step(
-        self, game: Game, z: Profile, state: DoubleOracleState, rng: torch.Generator
-    ) -> tuple[Profile, DoubleOracleState]:
+        self,
+        game: Game,
+        z: Profile,
+        state: DoubleOracleState | MixtureOracleState,
+        rng: torch.Generator,
+    ) -> tuple[Profile, DoubleOracleState | MixtureOracleState]:
         """Respond to the small game's equilibrium, smoothed, and exactly if that brings nothing."""
+        if isinstance(state, MixtureOracleState):
+            assert isinstance(game, Mixed)
+            state = advance(game, state, self._searcher(game), self.epsilon, rng)
+            return state.best, state
         known = state.table.shape
         nash = Profile(
             torch.as_tensor(w).to(state.table) for w in solve_game(state.table.cpu().numpy())
@@ -123,7 +161,7 @@ class DoubleOracle(Solver[DoubleOracleState]):
             state = replace(state, done=True)
         return state.strategies.map(_mixture, state.weights), state
 
-    def finished(self, state: DoubleOracleState) -> bool:
+    def finished(self, state: DoubleOracleState | MixtureOracleState) -> bool:
         """Return whether neither player knows a better strategy."""
         return state.done
 

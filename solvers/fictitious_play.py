@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.games.mixed import Mixed
-from eqgan.oracle import GradientOracle
+from eqgan.oracle import GradientOracle, Oracle, default_oracle
 from eqgan.profile import Profile, Strategy
 from eqgan.solver import Solver
 from eqgan.spaces import Simplex
@@ -43,7 +43,8 @@ class FictitiousPlay(Solver[FictitiousState]):
     mixture; the last K and L of them are kept, with equal weights.
 
     Args:
-        oracle: How networks respond; matrix games respond exactly.
+        oracle: How the atoms of mixtures are found: by default on a grid where that is possible,
+            else by 50 gradient steps. Matrix games respond exactly.
         temperature: :math:`\lambda`, in the units of the payoffs, for smoothed play of matrix
             games; 0 for best responses.
 
@@ -59,30 +60,27 @@ class FictitiousPlay(Solver[FictitiousState]):
         True
     """
 
-    oracle: GradientOracle = field(default_factory=lambda: GradientOracle(steps=50, restarts=0))
+    oracle: Oracle | None = None
     temperature: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.oracle, GradientOracle):
-            raise InvalidInput(
-                "FictitiousPlay trains its networks' responses with an eqgan.GradientOracle; got "
-                f"{self.oracle!r}."
-            )
         if not 0 <= self.temperature < math.inf:
             raise InvalidInput(f"temperature should be a number >= 0; got {self.temperature!r}.")
 
     def evaluations(self, game: Game) -> float:
         """Return one gradient a response on finite games, those of the searches on mixtures."""
         if isinstance(game, Mixed):
-            return self.oracle.evaluations
+            return self._searcher(game).evaluations
         return 1.0
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless averages of strategies are strategies of the game."""
         finite = game.linear and all(isinstance(s, Simplex) for s in game.spaces)
         if isinstance(game, Mixed) and self.temperature:
-            return "networks respond by training, at temperature 0 only"
+            return "the atoms of mixtures respond at temperature 0 only"
+        if isinstance(game, Mixed) and self.oracle is not None:
+            return self.oracle.unsupported(game)
         if finite or isinstance(game, Mixed):
             return None
         return (
@@ -118,10 +116,16 @@ class FictitiousPlay(Solver[FictitiousState]):
         cold = 1.0 / (self.temperature * max(steps, 1))
         return costs.map(lambda c: torch.softmax(-cold * c, -1))
 
+    def _searcher(self, game: Mixed) -> Oracle:
+        strongest = self.oracle or default_oracle(game)
+        if self.oracle is None and isinstance(strongest, GradientOracle):
+            return GradientOracle(steps=50, restarts=0)
+        return strongest
+
     def _extended(
         self, game: Mixed, z: Profile, player: int, steps: int, rng: torch.Generator
     ) -> Strategy:
-        response = self.oracle.respond(game, z, player, rng).deviated[player]
+        response = self._searcher(game).respond(game, z, player, rng).deviated[player]
         mine = z[player]
         assert not isinstance(response, Tensor)
         assert not isinstance(mine, Tensor)

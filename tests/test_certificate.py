@@ -111,7 +111,8 @@ def test_each_game_gets_its_strongest_oracle() -> None:
         Bilinear([[1.0]]): LinearOracle,
         DiracGAN(): GridOracle,
         Quadratic(torch.eye(3), torch.eye(3)): GradientOracle,
-        Mixed(DiracGAN(), (2, 2)): GradientOracle,
+        Mixed(DiracGAN(), (2, 2)): GridOracle,
+        Mixed(Quadratic(torch.eye(3), torch.eye(3)), (2, 2)): GradientOracle,
     }
     for game, kind in games.items():
         assert isinstance(default_oracle(game), kind)

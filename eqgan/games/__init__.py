@@ -12,6 +12,7 @@ from eqgan.games.classics import (
     rock_paper_scissors,
 )
 from eqgan.games.constrained import BilinearGame, ConstrainedGame
+from eqgan.games.continuous import ContinuousGame
 from eqgan.games.deployment import Blotto
 from eqgan.games.files import load, save
 from eqgan.games.finite_gan import FiniteGAN
@@ -33,6 +34,7 @@ __all__ = [
     "BilinearGame",
     "Blotto",
     "ConstrainedGame",
+    "ContinuousGame",
     "DiracGAN",
     "FiniteGAN",
     "GanBatch",

@@ -151,9 +151,13 @@ class Mixed(ZeroSumGame):
         atom = _part(z[player], "atoms")[likeliest]
         return Mixed(self.base, sizes), z.replace(player, self.pure(atom))
 
-    def pure(self, atom: Tensor) -> Strategy:
+    def pure_space(self, player: int) -> Space[Any]:
+        """Return the base game's set."""
+        return self.base.spaces[player]
+
+    def pure(self, strategy: Strategy) -> Strategy:
         """Return the mixture of one atom."""
-        return {"weights": torch.ones(1, **self.options), "atoms": atom[None]}
+        return {"weights": torch.ones(1, **self.options), "atoms": _tensor(strategy)[None]}
 
     def perturb(self, strategy: Strategy, player: int, rng: torch.Generator) -> Strategy:
         """Return the mixture with every atom perturbed as the base game does."""

@@ -1,0 +1,137 @@
+"""Games given by one function of two bounded variables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eqgan.errors import InvalidInput
+from eqgan.game import ZeroSumGame
+from eqgan.profile import Profile
+from eqgan.spaces import Box, Space
+
+LOOKS = 64
+"""Points at which the curvature of a function is looked at."""
+
+
+class ContinuousGame(ZeroSumGame):
+    r"""The game :math:`\min_{x \in X} \max_{y \in Y} f(x, y)` on two boxes.
+
+    Without convexity in x and concavity in y there need be no pure equilibrium; one of finite
+    mixtures exists for polynomials, and is found by the solvers of ``Mixed(game, (K, L))``.
+
+    Args:
+        f: Takes x and y as tensors, 0-dimensional where the player has one dimension and `(d,)`
+            where it has more, and returns what the maximiser receives, one number. Differentiable,
+            for methods that follow gradients.
+        min_box: Smallest and largest value of every entry of x.
+        max_box: Smallest and largest value of every entry of y.
+        dims: How many entries x and y have.
+        lipschitz: Lipschitz constant of the gradients, from which default steps follow; estimated
+            from the curvature at `LOOKS` random points if not given.
+        name: What the game is called in tables.
+
+    Raises:
+        InvalidInput: Boxes that are no intervals, or a function that returns no number.
+
+    References:
+        Glicksberg 1952 (existence); Parrilo 2006 (polynomial games).
+
+    Example:
+        >>> import eqgan
+        >>> game = ContinuousGame(lambda x, y: (x - y) ** 2)  # hide from a chaser on [-1, 1]
+        >>> eqgan.certify(game, ([0.0], [1.0])).nash_conv  # no pure equilibrium: x would follow
+        1.0
+        >>> mix = eqgan.games.Mixed(game, (1, 2))
+        >>> both_ends = {"weights": [0.5, 0.5], "atoms": [[-1.0], [1.0]]}
+        >>> eqgan.certify(mix, ({"weights": [1.0], "atoms": [[0.0]]}, both_ends)).nash_conv
+        0.0
+    """
+
+    players = ("minimizer", "maximizer")
+    receiver = 1
+
+    def __init__(
+        self,
+        f: Callable[[Tensor, Tensor], Tensor],
+        min_box: tuple[float, float] = (-1.0, 1.0),
+        max_box: tuple[float, float] = (-1.0, 1.0),
+        *,
+        dims: tuple[int, int] = (1, 1),
+        lipschitz: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        if not callable(f):
+            raise InvalidInput(f"f should be a function of x and y; got {f!r}.")
+        if not (isinstance(dims, tuple | list) and len(dims) == 2):
+            raise InvalidInput(f"dims should be two whole numbers, of x and of y; got {dims!r}.")
+        self.f = f
+        self.name = name
+        self.spaces: tuple[Space[Any], ...] = tuple(
+            Box((d,) if isinstance(d, int) else d, *_interval(box, what))
+            for d, box, what in zip(dims, (min_box, max_box), ("min_box", "max_box"), strict=True)
+        )
+        if lipschitz is not None and not 0 < lipschitz < math.inf:
+            raise InvalidInput(f"lipschitz should be a finite number > 0; got {lipschitz!r}.")
+        self.given_lipschitz = lipschitz
+        value: Any = self.payoff(self.initial(self.generator(0)))
+        if not isinstance(value, Tensor) or value.dim():
+            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise InvalidInput(
+                "f should return one number, a 0-dimensional tensor, when x and y are "
+                f"{' and '.join(_described(space) for space in self.spaces)}; got {got}."
+            )
+
+    def __repr__(self) -> str:
+        title = f"{self.name}: " if self.name else ""
+        sets = " x ".join(
+            f"[{s.low:g}, {s.high:g}]" + (f"^{s.shape[0]}" if s.shape[0] > 1 else "")
+            for s in self.spaces
+            if isinstance(s, Box)
+        )
+        return f"ContinuousGame({title}{sets})"
+
+    @cached_property
+    def lipschitz(self) -> float | None:  # type: ignore[override]
+        """The constant that was given, or the estimate; ``None`` where f has no curvature."""
+        if self.given_lipschitz is not None:
+            return self.given_lipschitz
+        rng = self.generator(0)
+        try:
+            steepest = max(self._steepness(self.random(rng)) for _ in range(LOOKS))
+        except RuntimeError:  # autograd cannot differentiate f twice
+            return None
+        return steepest if 0 < steepest < math.inf else None
+
+    def _steepness(self, z: Profile) -> float:
+        """Return the spectral norm of the operator's Jacobian."""
+        here = self.linearise(z)
+        count = sum(leaf.numel() for leaf in z.leaves())
+        basis = torch.eye(count, **self.options)
+        sizes = [leaf.numel() for leaf in z.leaves()]
+        rows = [torch.cat(here.vjp(Profile(e.split(sizes))).leaves()) for e in basis]
+        return float(torch.linalg.matrix_norm(torch.stack(rows), 2))
+
+    def payoff(self, z: Profile, batch: Any = None) -> Tensor:
+        """Return :math:`f(x, y)`."""
+        x, y = z
+        assert isinstance(x, Tensor)
+        assert isinstance(y, Tensor)
+        return self.f(*(s.squeeze(0) if len(s) == 1 else s for s in (x, y)))
+
+
+def _interval(box: Any, what: str) -> tuple[float, float]:
+    pair = isinstance(box, tuple | list) and len(box) == 2
+    if not (pair and all(isinstance(b, int | float | np.number) and math.isfinite(b) for b in box)):
+        raise InvalidInput(f"{what} should be a pair of finite numbers, low and high; got {box!r}.")
+    return float(box[0]), float(box[1])
+
+
+def _described(space: Space[Any]) -> str:
+    return "a number" if space.shape == (1,) else f"a vector {space.shape}"

@@ -1,0 +1,169 @@
+"""Games without pure equilibria, and the solvers of their mixtures."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from test_gan import ring_gan
+from torch import Tensor
+
+import eqgan
+from eqgan.games import ContinuousGame, MatrixGame, Mixed
+from eqgan.solvers import DoubleOracle, FictitiousPlay, ParticleMirrorProx
+
+HIDE = ContinuousGame(lambda x, y: (x - y) ** 2)
+"""The maximiser hides at either end with equal odds; the minimiser waits in the middle: value 1."""
+
+POLYNOMIAL = ContinuousGame(lambda x, y: 5 * x * y - 2 * x**2 - 2 * x * y**2 - y)
+"""The minimiser mixes both ends, -1 with 0.4: value -2, which the grid below confirms."""
+
+
+def value_on_a_grid(game: ContinuousGame, points: int = 201) -> float:
+    """Return the value of the game between `points` actions a player, by linear programming."""
+    t = torch.linspace(-1, 1, points, dtype=torch.float64)
+    result = eqgan.solve(MatrixGame(-game.f(t[:, None], t)))
+    assert isinstance(result.value, float)
+    return -result.value
+
+
+@pytest.mark.parametrize(("game", "value"), [(HIDE, 1.0), (POLYNOMIAL, -2.0)])
+@pytest.mark.parametrize(
+    "solver",
+    [
+        ParticleMirrorProx(rule=eqgan.Constant(0.1)),
+        ParticleMirrorProx(rule=eqgan.Constant(0.05), weight_rule=eqgan.Constant(0.2)),
+        DoubleOracle(epsilon=1e-5),
+    ],
+)
+def test_mixed_equilibria_are_found(game: ContinuousGame, value: float, solver: Any) -> None:
+    assert value_on_a_grid(game) == pytest.approx(value, abs=1e-4)
+    run = eqgan.solve(Mixed(game, (4, 4)), solver, max_steps=500, tol=1e-4)
+    assert run.certificate.nash_conv < 1e-3  # type: ignore[operator]
+    assert run.value == pytest.approx(value, abs=1e-3)
+
+
+def test_no_pure_equilibrium_of_hide_and_seek() -> None:
+    """The minimiser could pay 0, the maximiser get (1 + |x|)^2: together they gain that much."""
+    for x in torch.linspace(-1, 1, 9):
+        for y in torch.linspace(-1, 1, 9):
+            assert eqgan.certify(HIDE, ([x], [y])).nash_conv >= 1 - 1e-3  # type: ignore[operator]
+
+
+def test_grids_certify_mixtures() -> None:
+    """The minimiser against both ends pays least in the middle; the grid sees it exactly."""
+    mix = Mixed(HIDE, (1, 2))
+    ends = {"weights": [0.5, 0.5], "atoms": [[-1.0], [1.0]]}
+    corner = {"weights": [1.0], "atoms": [[1.0]]}
+    certificate = eqgan.certify(mix, (corner, ends))
+    # It pays 2 and could pay 1; the maximiser gets 2 and could get 4.
+    assert certificate.regrets == {"minimizer": pytest.approx(1.0), "maximizer": pytest.approx(2.0)}
+    assert not certificate.exact
+
+
+@pytest.mark.parametrize("game", [HIDE, POLYNOMIAL])
+def test_the_proposal_of_double_oracle_never_gets_worse(game: ContinuousGame) -> None:
+    run = eqgan.solve(Mixed(game, (8, 8)), "double_oracle", max_steps=20, tol=0, check_every=1)
+    gaps = run.trace.column("nash_conv")[1:]
+    assert all(later <= earlier + 1e-9 for earlier, later in itertools.pairwise(gaps))
+    assert gaps[-1] < 2e-3
+    assert len(run.state.atoms[0]) <= 8
+    assert run.steps < 20  # neither response gained more than epsilon
+
+
+def test_the_table_between_atoms_is_that_of_the_game() -> None:
+    """Rows and columns that are added, and those that are thrown out, leave the right costs."""
+    mix = Mixed(POLYNOMIAL, (2, 3))
+    run = eqgan.solve(mix, "double_oracle", max_steps=6, tol=0)
+    xs, ys = run.state.atoms.leaves()
+    assert len(xs) <= 2
+    assert len(ys) <= 3
+    assert torch.allclose(run.state.costs, POLYNOMIAL.f(xs, ys.T))
+
+
+def test_double_oracle_over_networks_remembers_what_gains() -> None:
+    mix = Mixed(ring_gan(), (3, 3))
+    solver = DoubleOracle(oracle=eqgan.GradientOracle(steps=10, restarts=0))
+    run = eqgan.solve(mix, solver, max_steps=4)
+    state = run.state
+    assert state.costs.shape == tuple(len(leaf) for leaf in state.atoms.leaves())
+    assert 1 < len(state.atoms.leaves()[0]) <= 3
+    samples, rng = [], mix.generator(state.seed)
+    for _ in range(16):
+        samples.append(mix.sample(rng))
+    table = torch.stack([mix.base.pair_payoffs(*state.atoms, b) for b in samples]).mean(0)
+    assert torch.allclose(state.costs, table.double(), atol=1e-6)
+    assert 0 <= state.gap < torch.inf
+
+
+def test_light_atoms_move_as_fast_as_heavy_ones() -> None:
+    mix = Mixed(HIDE, (2, 1))
+    start = (
+        {"weights": [0.999, 0.001], "atoms": [[0.5], [0.5]]},
+        {"weights": [1.0], "atoms": [[1.0]]},
+    )
+    run = eqgan.solve(
+        mix, ParticleMirrorProx(rule=eqgan.Constant(0.1)), init=start, max_steps=1, tol=0
+    )
+    strategy = run.last[0]
+    assert not isinstance(strategy, Tensor)
+    heavy, light = strategy["atoms"].flatten().tolist()
+    assert heavy == pytest.approx(light)
+    assert heavy > 0.5
+
+
+def test_fictitious_play_searches_grids_where_it_can() -> None:
+    evaluations = FictitiousPlay().evaluations
+    assert evaluations(Mixed(HIDE, (2, 2))) == 0
+    assert evaluations(Mixed(ring_gan(), (2, 2))) == 50
+    with pytest.raises(eqgan.EqganError, match="a grid takes at most 2"):
+        eqgan.solve(Mixed(ring_gan(), (2, 2)), FictitiousPlay(eqgan.GridOracle()), max_steps=1)
+
+
+WRONG = {
+    "no function": (lambda: ContinuousGame(3), "f should be a function"),  # type: ignore[arg-type]
+    "upside down": (lambda: ContinuousGame(lambda x, y: x, (1.0, -1.0)), "low <= high"),
+    "one number": (lambda: ContinuousGame(lambda x, y: x, 1.0), "min_box should be a pair"),  # type: ignore[arg-type]
+    "infinite": (
+        lambda: ContinuousGame(lambda x, y: x, max_box=(0, float("inf"))),
+        "max_box should",
+    ),
+    "a vector": (
+        lambda: ContinuousGame(lambda x, y: x * y, dims=(2, 2)),
+        r"0-dimensional tensor, when x and y are a vector \(2,\) and a vector \(2,\); got \(2,\)",
+    ),
+    "a float": (lambda: ContinuousGame(lambda x, y: 1.0), "got float"),  # type: ignore[arg-type,return-value]
+    "dims": (lambda: ContinuousGame(lambda x, y: x, dims=1), "dims should be two"),  # type: ignore[arg-type]
+    "lipschitz": (lambda: ContinuousGame(lambda x, y: x, lipschitz=0.0), "lipschitz should be"),
+    "epsilon": (lambda: DoubleOracle(epsilon=-1.0), "epsilon should be"),
+    "no mixture": (lambda: eqgan.solve(HIDE, "particle_mirror_prox"), "wrap the game as"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_one_clear_sentence(case: str) -> None:
+    make, said = WRONG[case]
+    with pytest.raises(eqgan.EqganError, match=said):
+        make()
+
+
+def test_vectors() -> None:
+    """More entries a player: x chases y in a square, which is two games of hide and seek."""
+    game = ContinuousGame(lambda x, y: ((x - y) ** 2).sum(), dims=(2, 2))
+    solver = ParticleMirrorProx(rule=eqgan.Constant(0.1))
+    run = eqgan.solve(Mixed(game, (3, 6)), solver, max_steps=500, tol=1e-3)
+    assert run.value == pytest.approx(2.0, abs=1e-2)
+    assert "[-1, 1]^2 x [-1, 1]^2" in repr(game)
+
+
+def test_default_steps_follow_the_curvature() -> None:
+    assert HIDE.lipschitz == pytest.approx(4.0)
+    assert ContinuousGame(lambda x, y: x * y, lipschitz=3.0).lipschitz == 3.0
+    assert ContinuousGame(lambda x, y: x + y).lipschitz is None
+    assert ContinuousGame(lambda x, y: (x - y).abs()).lipschitz is None
+    run = eqgan.solve(Mixed(HIDE, (2, 3)), "particle_mirror_prox", tol=1e-3)
+    assert run.certificate.nash_conv < 1e-3  # type: ignore[operator]
+    saddle = ContinuousGame(lambda x, y: x**2 + 3 * x * y - y**2)
+    assert eqgan.solve(saddle, tol=1e-6).certificate.nash_conv < 1e-6  # type: ignore[operator]
