@@ -1,5 +1,6 @@
-"""What only GANs need: objectives, networks and quality metrics."""
+"""What only GANs need: objectives, networks, quality, and one network for a mixture."""
 
 from eqgan.gan import metrics, networks, objectives
+from eqgan.gan.pure import Pure, SelectedGenerator, to_pure
 
-__all__ = ["metrics", "networks", "objectives"]
+__all__ = ["Pure", "SelectedGenerator", "metrics", "networks", "objectives", "to_pure"]

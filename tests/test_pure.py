@@ -1,0 +1,115 @@
+"""One network that plays a mixture: gates, total variation, and a classifier that cannot tell."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from test_gan import ring_gan
+from torch import nn
+
+import eqgan
+from eqgan.games import GAN, Mixed
+from eqgan.gan import to_pure
+from eqgan.gan.networks import mlp
+
+WEIGHTS = [0.5, 0.0, 0.2, 0.3]
+
+
+def mixture(squashed: bool) -> tuple[Mixed, eqgan.Profile]:
+    generator = mlp([2, 16, 2], nn.Tanh)
+    if squashed:
+        generator.append(nn.Tanh())
+    gan = GAN(generator, mlp([2, 8, 1]), torch.randn(64, 2), noise_dim=2)
+    mix = Mixed(gan, (4, 1))
+    z = mix.random(mix.generator(0))
+    mine = {**z[0], "weights": torch.tensor(WEIGHTS)}  # type: ignore[dict-item]
+    return mix, z.replace(0, mine)
+
+
+def noise(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def test_gates_sum_to_one_and_open_as_often_as_they_should() -> None:
+    mix, z = mixture(squashed=True)
+    pure = to_pure(mix, z, delta=1e-3)
+    s = noise(100_000)[:, -1]
+    gates = pure.generator.gates(s)
+    assert torch.allclose(gates.sum(1), torch.ones(len(s)), atol=1e-6)
+    assert float(gates.min()) >= 0
+    assert torch.allclose(gates.mean(0), torch.tensor([0.5, 0.2, 0.3]), atol=0.01)
+
+
+@pytest.mark.parametrize("delta", [0.3, 0.03])
+def test_total_variation_is_within_the_bound(delta: float) -> None:
+    """It is at most the odds of a ramp, where samples are no generator's."""
+    mix, z = mixture(squashed=True)
+    pure = to_pure(mix, z, delta=delta)
+    gates = pure.generator.gates(noise(200_000)[:, -1])
+    ramps = float((gates.amax(1) < 1).float().mean())
+    assert pure.bound == pytest.approx(2 * delta / math.sqrt(2 * math.pi))
+    assert 0.3 * pure.bound < ramps <= pure.bound
+
+
+@pytest.mark.parametrize("squashed", [True, False])
+def test_an_open_gate_lets_its_generator_through(squashed: bool) -> None:
+    mix, z = mixture(squashed)
+    pure = to_pure(mix, z)
+    assert pure.proved is squashed
+    assert isinstance(mix.base, GAN)
+    inputs = noise(2000)
+    gates, made = pure.generator.gates(inputs[:, -1]), pure.generator(inputs)
+    atoms = z[0]["atoms"][torch.tensor(WEIGHTS) > 0]  # type: ignore[index,call-overload]
+    for k, atom in enumerate(atoms):
+        rows = gates[:, k] == 1
+        assert rows.sum() > 100
+        expected = mix.base.make(atom, inputs[rows, :-1])
+        assert torch.allclose(made[rows], expected, atol=1e-5)
+
+
+def test_a_classifier_cannot_tell_it_from_the_mixture() -> None:
+    mix, z = mixture(squashed=True)
+    pure = to_pure(mix, z, delta=1e-3)
+    with torch.no_grad():
+        ours = pure.generator(noise(8000))
+    theirs = mix.generate(z, 8000, seed=1)
+    samples = torch.cat((ours, theirs))
+    labels = torch.arange(len(samples)) < len(ours)
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
+    samples, labels = samples[order], labels[order].float()
+    judge = mlp([2, 64, 64, 1])
+    optimizer = torch.optim.Adam(judge.parameters(), 3e-3)
+    for start in range(0, 8000, 200):
+        some = slice(start, start + 200)
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            judge(samples[some])[:, 0], labels[some]
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        right = ((judge(samples[8000:])[:, 0] > 0) == (labels[8000:] > 0.5)).float().mean()
+    # Fair coins: a standard error of 0.0056.
+    assert abs(float(right) - 0.5) < 0.03
+
+
+def test_one_generator_is_itself() -> None:
+    mix, z = mixture(squashed=False)
+    alone = z.replace(0, {**z[0], "weights": torch.tensor([0.0, 0.0, 1.0, 0.0])})  # type: ignore[dict-item]
+    pure = to_pure(mix, alone)
+    assert pure.bound == 0
+    inputs = noise(50)
+    expected = mix.base.make(z[0]["atoms"][2], inputs[:, :-1])  # type: ignore[attr-defined,index,call-overload]
+    assert torch.allclose(pure.generator(inputs), expected)
+
+
+def test_wrong_inputs_get_a_sentence() -> None:
+    mix, z = mixture(squashed=True)
+    with pytest.raises(eqgan.EqganError, match="takes a mixture of GANs"):
+        to_pure(ring_gan(), z)  # type: ignore[arg-type]
+    with pytest.raises(eqgan.EqganError, match="delta should be"):
+        to_pure(mix, z, delta=0.0)
+    with pytest.raises(eqgan.EqganError, match="2 strategies"):
+        to_pure(mix, [z[0]])  # type: ignore[arg-type]
