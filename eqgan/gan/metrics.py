@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -61,3 +62,178 @@ def modes(samples: Tensor, means: Tensor, std: float, share: float = 0.0) -> Mod
     p = counts / counts.sum()
     reverse_kl = float(torch.special.xlogy(p, p * len(means)).sum())
     return Modes(captured, float(good.double().mean()), reverse_kl)
+
+
+class Estimate(NamedTuple):
+    """A number and its spread over splits or subsets."""
+
+    mean: float
+    std: float
+
+
+class Neighbours(NamedTuple):
+    """How two sets of samples lie among each other, by balls to the k-th neighbour.
+
+    Attributes:
+        precision: Share of generated samples inside some real sample's ball: are they plausible?
+        recall: Share of real samples inside some generated one's ball: is everything made?
+        density: How many real balls a generated sample lies in, over k; may exceed 1.
+        coverage: Share of real samples with a generated one in their ball.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    r"""Return the Fréchet distance between Gaussians fitted to two sets of features.
+
+    .. math:: \lVert m_1 - m_2 \rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2 (C_1 C_2)^{1/2}\big)
+
+    In float64. With Inception's features this is FID; with those of any network (see
+    `eqgan.gan.classifier.train_classifier`) it compares models on the same data, and nothing else.
+    It is biased upwards by a term of order 1/N: compare at equal numbers of samples.
+
+    Args:
+        real: Features of data, `(N, d)`, N >= 2.
+        fake: Features of generated samples, `(M, d)`, M >= 2.
+
+    References:
+        Heusel et al. 2017, arXiv:1706.08500.
+
+    Example:
+        >>> x = torch.randn(500, 3, dtype=torch.float64)
+        >>> round(frechet_distance(x, x + 2.0), 9)  # moved by 2 in each of 3 directions
+        12.0
+    """
+    real, fake = _features(real, fake, least=2)
+    m1, m2 = real.mean(0), fake.mean(0)
+    c1, c2 = (torch.cov(x.mT).reshape(2 * x.shape[1:]) for x in (real, fake))
+    # The eigenvalues of C1 C2 are those of the symmetric R C2 R, R the root of C1.
+    values, vectors = torch.linalg.eigh(c1)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.mT
+    common = torch.linalg.eigvalsh(root @ c2 @ root).clamp_min(0).sqrt().sum()
+    distance = (m1 - m2).square().sum() + c1.trace() + c2.trace() - 2 * common
+    return float(distance.clamp_min(0))
+
+
+def kernel_distance(
+    real: Tensor, fake: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0
+) -> Estimate:
+    r"""Return the unbiased squared MMD with the kernel :math:`(x \cdot y / d + 1)^3` (KID).
+
+    Args:
+        real: Features of data, `(N, d)`.
+        fake: Features of generated samples, `(M, d)`.
+        subsets: How many random subsets the estimate is averaged over.
+        size: Samples in each, of both sides; at most what there is.
+        seed: Seed of the subsets.
+
+    References:
+        Bińkowski et al. 2018, arXiv:1801.01401.
+
+    Example:
+        >>> x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+        >>> near, far = (kernel_distance(x[:200], x[200:] + move).mean for move in (0.0, 1.0))
+        >>> abs(near) < 0.05 < far
+        True
+    """
+    real, fake = _features(real, fake, least=2)
+    size = min(size, len(real), len(fake))
+    rng = torch.Generator(real.device).manual_seed(seed)
+    found = []
+    for _ in range(subsets):
+        x, y = (s[_shuffled(s, rng)[:size]] for s in (real, fake))
+        xx, yy, xy = _cubic(x, x), _cubic(y, y), _cubic(x, y)
+        within = (xx.sum() - xx.trace() + yy.sum() - yy.trace()) / (size * (size - 1))
+        found.append(within - 2 * xy.mean())
+    values = torch.stack(found)
+    return Estimate(float(values.mean()), float(values.std(correction=0)))
+
+
+def _shuffled(samples: Tensor, rng: torch.Generator) -> Tensor:
+    return torch.randperm(len(samples), generator=rng, device=samples.device)
+
+
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.mT / x.shape[1] + 1) ** 3
+
+
+def classifier_score(logits: Tensor, splits: int = 10) -> Estimate:
+    r"""Return the classifier ("inception") score, :math:`e^{E_x KL(p(y \mid x) \Vert p(y))}`.
+
+    It lies between 1 and the number of classes. It is high where each sample is of one class and
+    all classes come up equally often; it sees nothing else.
+
+    Args:
+        logits: What a classifier says of generated samples, `(N, classes)`, before the softmax.
+        splits: Equal parts whose scores are averaged.
+
+    References:
+        Salimans et al. 2016, arXiv:1606.03498.
+
+    Example:
+        >>> sure = 1e4 * torch.eye(5).repeat(20, 1)
+        >>> round(classifier_score(sure).mean, 6), classifier_score(0 * sure).mean
+        (5.0, 1.0)
+    """
+    if logits.dim() != 2 or not 1 <= splits <= len(logits):
+        raise InvalidInput(
+            f"classifier_score expects logits (N, classes) and 1 <= splits <= N; got "
+            f"{tuple(logits.shape)} and {splits!r}."
+        )
+    scores = []
+    for part in logits.double().tensor_split(splits):
+        log_p = part.log_softmax(1)
+        log_marginal = log_p.logsumexp(0) - math.log(len(part))
+        # p log p is 0 where p underflows, however saturated the logits are.
+        terms = torch.where(log_p.exp() > 0, log_p.exp() * (log_p - log_marginal), 0.0)
+        scores.append(terms.sum(1).mean().exp())
+    values = torch.stack(scores)
+    return Estimate(float(values.mean()), float(values.std(correction=0)))
+
+
+def neighbours(real: Tensor, fake: Tensor, k: int = 5) -> Neighbours:
+    """Return precision and recall, density and coverage, by balls to the k-th nearest neighbour.
+
+    Args:
+        real: Features of data, `(N, d)`, N > k.
+        fake: Features of generated samples, `(M, d)`, M > k.
+        k: Which neighbour of its own kind bounds a sample's ball.
+
+    References:
+        Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797.
+
+    Example:
+        >>> x = torch.randn(300, 2)
+        >>> neighbours(x, x + 100.0)
+        Neighbours(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
+    """
+    real, fake = _features(real, fake, least=k + 1)
+    # A sample is its own nearest neighbour.
+    real_radius, fake_radius = (
+        torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").kthvalue(k + 1, dim=1).values
+        for x in (real, fake)
+    )
+    apart = torch.cdist(real, fake, compute_mode="donot_use_mm_for_euclid_dist")
+    in_real, in_fake = apart <= real_radius[:, None], apart <= fake_radius[None, :]
+    return Neighbours(
+        precision=float(in_real.any(0).double().mean()),
+        recall=float(in_fake.any(1).double().mean()),
+        density=float(in_real.double().sum(0).mean()) / k,
+        coverage=float((apart.amin(1) <= real_radius).double().mean()),
+    )
+
+
+def _features(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    alike = real.dim() == fake.dim() == 2 and real.shape[1] == fake.shape[1]
+    if not alike or min(len(real), len(fake)) < least:
+        raise InvalidInput(
+            f"Features should have shapes (N, d) and (M, d), of at least {least} samples each; "
+            f"got {tuple(real.shape)} and {tuple(fake.shape)}. Flatten samples with x.flatten(1)."
+        )
+    if not bool(torch.isfinite(real).all() & torch.isfinite(fake).all()):
+        raise InvalidInput("Features should be finite; got NaN or infinite entries.")
+    return real.detach().double(), fake.detach().double().to(real.device)
