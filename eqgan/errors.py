@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = 24
+"""Of more names than this only the nearest are listed, if there is one that was likely meant."""
+
 
 class EqganError(Exception):
     """Base of every error that this library raises on purpose."""
@@ -27,11 +30,16 @@ class UnknownName(EqganError, LookupError):
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
-        """Build the error for `name`, with the closest known name and the whole list."""
+        """Build the error for `name`, with the closest known name, and all or the near ones."""
         names, name = sorted(known), str(name)
-        close = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=1, cutoff=0.5)
+        asked = name.lower().replace("-", "_")
+        close = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        return cls(f"No {kind} is called {name!r}.{hint} Known: {', '.join(names)}.")
+        listed = f"Known: {', '.join(names)}"
+        if len(names) > LISTED and close:
+            near = difflib.get_close_matches(asked, names, n=LISTED // 3, cutoff=0.0)
+            listed = f"Known, of {len(names)}: {', '.join(near)}, ..."
+        return cls(f"No {kind} is called {name!r}.{hint} {listed}.")
 
 
 class UnreadableFile(InvalidInput):

@@ -93,8 +93,11 @@ BAD = {
         "whole number",
     ),
     "oracle of responses": (
-        lambda: eqgan.solvers.FictitiousPlay(oracle=eqgan.LinearOracle()),
-        "GradientOracle",
+        lambda: eqgan.solve(
+            eqgan.games.Mixed(eqgan.games.DiracGAN(), (2, 2)),
+            eqgan.solvers.FictitiousPlay(oracle=eqgan.LinearOracle()),
+        ),
+        "not affine in each player's own strategy",
     ),
     "callback": (
         lambda: eqgan.solve(MatrixGame(RPS), callbacks=[lambda progress: 3]),

@@ -159,17 +159,22 @@ class GAN(NetworkGame):
 
     def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
         """Return what `player` pays; a gradient penalty is the discriminator's alone."""
-        if player == 1 and self.objective.penalty:
+        if player == 1 and self.objective.penalised:
             return self.losses(z, batch)[1]
         return super().cost(z, player, batch)
 
     def _penalty(self, discriminator: Player, batch: GanBatch, fake: Tensor) -> Tensor:
-        assert batch.blend is not None
-        between = torch.lerp(fake, batch.real, batch.blend)
-        slope = torch.func.grad(lambda s: discriminator(s).sum())(between)
-        length = slope.flatten(1).norm(dim=1)
-        penalty: Tensor = self.objective.penalty * (length - 1).square().mean()
-        return penalty
+        def slopes(samples: Tensor) -> Tensor:
+            slope: Tensor = torch.func.grad(lambda s: discriminator(s).sum())(samples)
+            return slope.flatten(1)
+
+        paid = torch.zeros((), dtype=self.dtype, device=self.device)
+        if batch.blend is not None:
+            length = slopes(torch.lerp(fake, batch.real, batch.blend)).norm(dim=1)
+            paid = paid + self.objective.penalty * (length - 1).square().mean()
+        if self.objective.r1:
+            paid = paid + self.objective.r1 / 2 * slopes(batch.real).square().sum(1).mean()
+        return paid
 
     def losses(self, z: Profile, batch: Any = None) -> tuple[Tensor, ...]:
         """Return the training signals of generator and discriminator."""
@@ -193,7 +198,7 @@ class GAN(NetworkGame):
         if self.trains_on_payoff:
             return payoff, -payoff
         loss = -payoff
-        if batch.blend is not None:
+        if self.objective.penalised:
             loss = loss + self._penalty(discriminator, batch, fake)
         return self.objective.generator_loss(scores), loss
 
@@ -210,7 +215,7 @@ class GAN(NetworkGame):
         real, fake = self._scores(fakes, ys, batch)
         mine: Tensor = vmap(vmap(self.objective.generator_loss), out_dims=1)(fake)
         theirs = -self._payoffs(real, fake)
-        if batch.blend is not None:
+        if self.objective.penalised:
             theirs = theirs + self._penalty_table(fakes, ys, batch)
         return mine, theirs
 

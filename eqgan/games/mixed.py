@@ -116,7 +116,7 @@ class Mixed(ZeroSumGame):
 
     def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
         """Return what `player` pays; discriminators pay their gradient penalty too."""
-        if player == 1 and isinstance(self.base, GAN) and self.base.objective.penalty:
+        if player == 1 and isinstance(self.base, GAN) and self.base.objective.penalised:
             return self.losses(z, batch)[1]
         return super().cost(z, player, batch)
 

@@ -7,10 +7,13 @@ generated samples. `payoff` is what the discriminator receives, and what certifi
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
@@ -18,17 +21,26 @@ from eqgan.errors import InvalidInput, UnknownName
 
 
 class Objective(ABC):
-    """A pair of payoff and training signal.
+    r"""A pair of payoff and training signal.
 
     Attributes:
         zero_sum: Whether the generator is trained on the payoff itself.
         clip: The discriminator's parameters are kept within ±clip; ``None`` for no bound.
-        penalty: Weight of the gradient penalty that the discriminator pays; 0 for none.
+        penalty: Weight of the gradient penalty between real and fake samples that the
+            discriminator pays; 0 for none.
+        r1: Weight :math:`\gamma` of the penalty :math:`\tfrac{\gamma}{2} E \lVert\nabla D(x)
+            \rVert^2` on real samples that the discriminator pays; 0 for none.
     """
 
     zero_sum: bool = True
     clip: float | None = None
     penalty: float = 0.0
+    r1: float = 0.0
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the discriminator pays a penalty on top of the payoff."""
+        return self.penalty > 0 or self.r1 > 0
 
     @abstractmethod
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -43,14 +55,31 @@ class Objective(ABC):
 class Minimax(Objective):
     r"""The original GAN, :math:`E \log D(x) + E \log(1 - D(G(h)))`, `D` the sigmoid of the output.
 
+    Args:
+        r1: Weight of the gradient penalty on real samples.
+
     References:
-        Goodfellow et al. 2014, arXiv:1406.2661.
+        Goodfellow et al. 2014, arXiv:1406.2661; Mescheder et al. 2018, arXiv:1801.04406 (R1).
 
     Example:
         >>> import torch
         >>> round(float(Minimax().payoff(torch.zeros(4), torch.zeros(4))), 4)
         -1.3863
     """
+
+    r1: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_weight("r1", self.r1)
+
+    @property
+    def zero_sum(self) -> bool:  # type: ignore[override]
+        """With a penalty the generator does not descend the penalty's gradient."""
+        return not self.penalised
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return the generator's part of the payoff."""
+        return logsigmoid(-fake).mean()
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
@@ -60,6 +89,9 @@ class Minimax(Objective):
 @dataclass(frozen=True)
 class NonSaturating(Minimax):
     r"""The original payoff; the generator descends :math:`-E \log D(G(h))` instead.
+
+    Args:
+        r1: Weight of the gradient penalty on real samples.
 
     References:
         Goodfellow et al. 2014, arXiv:1406.2661.
@@ -81,6 +113,7 @@ class Wasserstein(Objective):
         penalty: :math:`\lambda` of :math:`\lambda E (\lVert\nabla D(\hat x)\rVert - 1)^2`, which
             the critic pays; :math:`\hat x` lies between a real and a fake sample, uniform per
             sample.
+        r1: Weight of the gradient penalty on real samples.
 
     References:
         Arjovsky et al. 2017, arXiv:1701.07875; Gulrajani et al. 2017, arXiv:1704.00028.
@@ -88,17 +121,18 @@ class Wasserstein(Objective):
 
     clip: float | None = None
     penalty: float = 0.0
+    r1: float = 0.0
 
     def __post_init__(self) -> None:
         if self.clip is not None and not self.clip > 0:
             raise InvalidInput(f"clip should be > 0; got {self.clip}.")
-        if not self.penalty >= 0:
-            raise InvalidInput(f"penalty should be >= 0; got {self.penalty}.")
+        _check_weight("penalty", self.penalty)
+        _check_weight("r1", self.r1)
 
     @property
     def zero_sum(self) -> bool:  # type: ignore[override]
         """With a penalty the generator does not descend the penalty's gradient."""
-        return self.penalty == 0
+        return not self.penalised
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff before the penalty."""
@@ -151,12 +185,142 @@ class Hinge(Objective):
         return -fake.mean()
 
 
+@dataclass(frozen=True)
+class Measured(Objective):
+    r"""Arora et al.'s :math:`E \phi(D(x)) + E \phi(1 - D(G(h)))`, D the sigmoid of the output.
+
+    With ``"log"`` it is the original GAN, unbounded below; with ``"bounded_log"``,
+    :math:`\phi(t) = \log(\delta + (1 - \delta) t)`, it lies in :math:`[2 \log\delta, 0]` and
+    :math:`\phi` is Lipschitz; with ``"identity"`` it is a Wasserstein GAN whose critic's values
+    lie in [0, 1].
+
+    Args:
+        phi: The measuring function.
+        delta: :math:`\delta` in (0, 1), of the bounded logarithm.
+
+    References:
+        Arora et al. 2017, arXiv:1703.00573, section 2.
+
+    Example:
+        >>> import torch
+        >>> sure = torch.tensor([100.0])
+        >>> round(float(Measured("bounded_log", 0.1).payoff(-sure, sure)), 4)  # 2 log 0.1
+        -4.6052
+    """
+
+    phi: Literal["log", "bounded_log", "identity"] = "bounded_log"
+    delta: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.phi not in ("log", "bounded_log", "identity"):
+            raise UnknownName.of("measuring function", self.phi, ("log", "bounded_log", "identity"))
+        if not 0 < self.delta < 1:
+            raise InvalidInput(f"delta should lie in (0, 1); got {self.delta!r}.")
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff."""
+        return self._phi(real).mean() + self._phi(-fake).mean()
+
+    def _phi(self, output: Tensor) -> Tensor:
+        if self.phi == "log":
+            return logsigmoid(output)
+        d = output.sigmoid()
+        return d if self.phi == "identity" else (self.delta + (1 - self.delta) * d).log()
+
+
+@dataclass(frozen=True)
+class JensenShannon(Objective):
+    r"""The weighted :math:`\pi E \log D(x) + (1 - \pi) E \log(1 - D(G(h)))`.
+
+    At the best discriminator, :math:`\pi p / (\pi p + (1 - \pi) q)`, it is the weighted
+    Jensen-Shannon divergence less the entropy of the weight, :math:`JS_\pi(p, q) - H(\pi)`.
+
+    Args:
+        weight: :math:`\pi` in (0, 1).
+
+    References:
+        Lin 1991 (the divergence); Goodfellow et al. 2014, arXiv:1406.2661.
+    """
+
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < 1:
+            raise InvalidInput(f"weight should lie in (0, 1); got {self.weight!r}.")
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff."""
+        own = self.weight * logsigmoid(real).mean()
+        return own + (1 - self.weight) * logsigmoid(-fake).mean()
+
+
+@dataclass(frozen=True)
+class FDivergence(Objective):
+    r"""The variational bound :math:`E\, T(x) - E f^*(T(G(h)))` on an f-divergence of p from q.
+
+    T is the output v after the activation that keeps it where :math:`f^*` is finite; the bound is
+    tight at :math:`T = f'(p / q)`.
+
+    | kind | f(u) | T | f*(T) |
+    |---|---|---|---|
+    | ``"kl"`` | :math:`u \log u` | :math:`v` | :math:`e^{v - 1}` |
+    | ``"reverse_kl"`` | :math:`-\log u` | :math:`-e^{-v}` | :math:`v - 1` |
+    | ``"pearson"`` | :math:`(u - 1)^2` | :math:`v` | :math:`v^2 / 4 + v` |
+    | ``"hellinger"`` | :math:`(\sqrt u - 1)^2` | :math:`1 - e^{-v}` | :math:`e^v - 1` |
+    | ``"total_variation"`` | :math:`\tfrac12 \lvert u - 1 \rvert` | :math:`\tfrac12 \tanh v` | T |
+
+    Args:
+        kind: Which divergence; of the data from the model.
+
+    References:
+        Nowozin, Cseke, Tomioka 2016, arXiv:1606.00709.
+
+    Example:
+        >>> import torch
+        >>> p, q = torch.tensor([0.5, 0.5]), torch.tensor([0.25, 0.75])
+        >>> v = 1 + (p / q).log()  # the best discriminator of each of two points
+        >>> real, fake = v, v[[0, 1, 1, 1]]  # samples in these proportions
+        >>> kl = float((p * (p / q).log()).sum())
+        >>> abs(float(FDivergence("kl").payoff(real, fake)) - kl) < 1e-6
+        True
+    """
+
+    kind: Literal["kl", "reverse_kl", "pearson", "hellinger", "total_variation"] = "kl"
+
+    def __post_init__(self) -> None:
+        if self.kind not in F_DIVERGENCES:
+            raise UnknownName.of("f-divergence", self.kind, F_DIVERGENCES)
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the payoff."""
+        activation, conjugate = F_DIVERGENCES[self.kind]
+        return activation(real).mean() - conjugate(fake).mean()
+
+
+F_DIVERGENCES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {
+    "kl": (lambda v: v, lambda v: (v - 1).exp()),
+    "reverse_kl": (lambda v: -(-v).exp(), lambda v: v - 1),
+    "pearson": (lambda v: v, lambda v: v.square() / 4 + v),
+    "hellinger": (lambda v: -(-v).expm1(), torch.expm1),
+    "total_variation": (lambda v: v.tanh() / 2, lambda v: v.tanh() / 2),
+}
+"""The activation of the output, and the conjugate of f after it."""
+
+
+def _check_weight(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise InvalidInput(f"{name} should be a finite number >= 0; got {value}.")
+
+
 OBJECTIVES: dict[str, type[Objective]] = {
     "minimax": Minimax,
     "non_saturating": NonSaturating,
     "wasserstein": Wasserstein,
     "least_squares": LeastSquares,
     "hinge": Hinge,
+    "bounded_log": Measured,
+    "jensen_shannon": JensenShannon,
+    "f_divergence": FDivergence,
 }
 
 ObjectiveLike: TypeAlias = str | Objective

@@ -1,0 +1,169 @@
+"""Objectives at their best discriminators are the divergences that they are named for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from test_gan import ring, ring_gan
+from torch import Tensor, nn
+
+import eqgan
+from eqgan.games import GAN, Mixed
+from eqgan.gan.objectives import (
+    FDivergence,
+    JensenShannon,
+    Measured,
+    Minimax,
+    NonSaturating,
+    Objective,
+    Wasserstein,
+)
+
+P, Q = (torch.tensor(p, dtype=torch.float64) for p in ([0.2, 0.5, 0.3], [0.6, 0.1, 0.3]))
+
+
+def expected(objective: Objective, output: Tensor) -> Tensor:
+    """Return the payoff of a table of outputs against p and q, by ten equal samples of each."""
+    real = output.repeat_interleave((10 * P).round().long())
+    fake = output.repeat_interleave((10 * Q).round().long())
+    return objective.payoff(real, fake)
+
+
+def best(objective: Objective) -> Tensor:
+    """Return the payoff of the best table, found by Newton-like search from zero."""
+    output = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    search = torch.optim.LBFGS([output], max_iter=500, tolerance_grad=1e-14, tolerance_change=0)
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        value = -expected(objective, output)
+        value.backward()
+        return value
+
+    search.step(loss)  # type: ignore[arg-type]
+    return expected(objective, output).detach()
+
+
+def kl(p: Tensor, q: Tensor) -> float:
+    return float((p * (p / q).log()).sum())
+
+
+def js(weight: float) -> float:
+    middle = weight * P + (1 - weight) * Q
+    return weight * kl(P, middle) + (1 - weight) * kl(Q, middle)
+
+
+DIVERGENCES: dict[str, float] = {
+    "kl": kl(P, Q),
+    "reverse_kl": kl(Q, P),
+    "pearson": float(((P - Q) ** 2 / Q).sum()),
+    "hellinger": float(((P.sqrt() - Q.sqrt()) ** 2).sum()),
+}
+
+
+@pytest.mark.parametrize("kind", DIVERGENCES)
+def test_f_divergences(kind: str) -> None:
+    assert float(best(FDivergence(kind))) == pytest.approx(DIVERGENCES[kind], abs=1e-9)  # type: ignore[arg-type]
+
+
+def test_total_variation_is_a_limit() -> None:
+    """Its best discriminator is a sign, which the tanh only nears."""
+    signs = 20 * (P - Q).sign()
+    found = float(expected(FDivergence("total_variation"), signs))
+    assert found == pytest.approx(0.5 * float((P - Q).abs().sum()), abs=1e-12)
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.5, 0.9])
+def test_weighted_jensen_shannon(weight: float) -> None:
+    entropy = -weight * math.log(weight) - (1 - weight) * math.log(1 - weight)
+    found = float(best(JensenShannon(weight)))
+    assert found == pytest.approx(js(weight) - entropy, abs=1e-10)
+    tight = torch.log(weight * P / ((1 - weight) * Q))
+    assert float(expected(JensenShannon(weight), tight)) == pytest.approx(found, abs=1e-10)
+
+
+def test_log_measure_is_the_original_gan() -> None:
+    output = torch.tensor([0.3, -2.0, 1.0]).double()
+    assert torch.equal(expected(Measured("log"), output), expected(Minimax(), output))
+    assert float(best(Measured("log"))) == pytest.approx(2 * js(0.5) - 2 * math.log(2), abs=1e-10)
+
+
+@pytest.mark.parametrize("delta", [0.5, 0.01])
+def test_bounded_log_stays_in_its_range(delta: float) -> None:
+    objective = Measured("bounded_log", delta)
+    wrong = torch.tensor([1e4])
+    assert float(objective.payoff(-wrong, wrong)) == pytest.approx(2 * math.log(delta), rel=1e-5)
+    assert float(objective.payoff(wrong, -wrong)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_identity_measure_is_total_variation() -> None:
+    """A critic in [0, 1] sees at most the total variation: 1 + TV."""
+    signs = 40 * (P - Q).sign()
+    found = float(expected(Measured("identity"), signs))
+    assert found == pytest.approx(1 + 0.5 * float((P - Q).abs().sum()), abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [Minimax, NonSaturating, Wasserstein])
+def test_r1_of_a_linear_discriminator_is_exact(make: Callable[..., Objective]) -> None:
+    critic = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    gan = GAN(nn.Linear(2, 2), critic, ring()[0], 2, objective=make(r1=0.3))
+    z, batch = gan.initial(gan.generator(0)), gan.sample(gan.generator(1))
+    assert batch.blend is None
+    with torch.no_grad():
+        paid = float(gan.cost(z, 1, batch) + gan.payoff(z, batch))
+    assert paid == pytest.approx(0.3 / 2 * 25.0, rel=1e-5)
+    # The generator descends its part of the payoff, as without a penalty.
+    plain = GAN(nn.Linear(2, 2), critic, ring()[0], 2, objective=make())
+    z = gan.initial(gan.generator(0))
+    assert torch.allclose(gan.gradient(z, 0, batch), plain.gradient(z, 0, batch))  # type: ignore[arg-type]
+
+
+def test_penalties_add_up() -> None:
+    gan = ring_gan(Wasserstein(penalty=2.0, r1=0.5))
+    z, batch = gan.initial(gan.generator(0)), gan.sample(gan.generator(1))
+    with torch.no_grad():
+        both, one, other = (
+            ring_gan(o).cost(z, 1, batch)
+            for o in (gan.objective, Wasserstein(penalty=2.0), Wasserstein(r1=0.5))
+        )
+        payoff = gan.payoff(z, batch)
+    assert torch.allclose(both + payoff, one + payoff + other + payoff, rtol=1e-4)
+
+
+def test_r1_in_a_mixture_is_the_mean_of_its_pairs() -> None:
+    gan = ring_gan(Minimax(r1=0.5))
+    mix = Mixed(gan, (2, 3))
+    z, batch = mix.random(mix.generator(0)), mix.sample(mix.generator(1))
+    xs, ys = z[0]["atoms"], z[1]["atoms"]  # type: ignore[index,call-overload]
+    pairs = [gan.losses(eqgan.Profile((x, y)), batch) for x in xs for y in ys]
+    for player in (0, 1):
+        mean = torch.stack([losses[player] for losses in pairs]).mean()
+        assert torch.allclose(mix.losses(z, batch)[player], mean, rtol=1e-4)
+    assert eqgan.solve(mix, "mix_gan", max_steps=3).steps == 3
+
+
+def test_r1_under_second_order_methods() -> None:
+    run = eqgan.solve(ring_gan(NonSaturating(r1=0.1)), "consensus", max_steps=3)
+    assert run.profile.is_finite()
+
+
+WRONG = {
+    "kind": (lambda: FDivergence("kullback"), "No f-divergence is called 'kullback'"),  # type: ignore[arg-type]
+    "phi": (lambda: Measured("logarithm"), "Did you mean 'log'"),  # type: ignore[arg-type]
+    "delta": (lambda: Measured(delta=1.0), "delta should lie in"),
+    "weight": (lambda: JensenShannon(1.0), "weight should lie in"),
+    "r1": (lambda: Minimax(r1=-1.0), "r1 should be a finite number >= 0"),
+    "infinite": (lambda: Wasserstein(penalty=math.inf), "penalty should be a finite number"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_one_clear_sentence(case: str) -> None:
+    make, said = WRONG[case]
+    with pytest.raises(eqgan.EqganError, match=said):
+        make()
