@@ -225,24 +225,32 @@ class GAN(NetworkGame):
         return table
 
     def _fakes(self, xs: Strategy, noise: Tensor) -> Tensor:
-        generator = self.networks[0]
-        assert isinstance(xs, Tensor)
-        run = vmap(lambda p: generator.run(p.values(), noise))
-        fakes: Tensor = run(generator.split(xs))
-        return fakes
+        return self._each(0, xs, noise)
 
     def _scores(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> tuple[Tensor, Tensor]:
         """Return the discriminators' outputs on data `(L, B)` and on all fakes `(L, K, B)`.
 
-        All generators run under one vmap, then all discriminators under one vmap over the data and
-        every fake at once: the number of kernels does not grow with K times L.
+        Every generator runs once, and every discriminator once on the data and all fakes together:
+        not once for each of the K times L pairs.
         """
-        discriminator = self.networks[1]
-        assert isinstance(ys, Tensor)
-        samples = torch.cat((batch.real, fakes.flatten(0, 1)))
-        run = vmap(lambda p: discriminator.run(p.values(), samples))
-        scores = run(discriminator.split(ys)).reshape(ys.shape[0], 1 + len(fakes), -1)
+        scores = self._each(1, ys, torch.cat((batch.real, fakes.flatten(0, 1))))
+        scores = scores.reshape(len(scores), 1 + len(fakes), -1)
         return scores[:, 0], scores[:, 1:]
+
+    def _each(self, player: int, strategies: Strategy, inputs: Tensor) -> Tensor:
+        """Return what each of the stacked networks `(K, d)` makes of one input, `(K, ...)`."""
+        network = self.networks[player]
+        assert isinstance(strategies, Tensor)
+        if self.device.type == "cpu":
+            # One by one their activations stay in the processor's cache; all at once they do not.
+            outputs = [
+                network.run(network.split(strategy).values(), inputs)
+                for strategy in strategies.unbind(0)
+            ]
+            return torch.stack(outputs)
+        run = vmap(lambda p: network.run(p.values(), inputs))
+        found: Tensor = run(network.split(strategies))
+        return found
 
     def _penalty_table(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> Tensor:
         discriminator = self.networks[1]
