@@ -12,8 +12,8 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.game import Game
-from eqgan.games.mixed import Mixed
-from eqgan.profile import Profile, Strategy
+from eqgan.games.mixed import Mixed, select
+from eqgan.profile import Profile
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
 
@@ -85,7 +85,7 @@ class MixGan(Solver[MixState]):
     def init(self, game: Game, z: Profile) -> MixState:
         """Return the rules' memories."""
         atoms, weights = self._rules(game)
-        return MixState(atoms.init(_select(z, "atoms")), weights.init(_select(z, "weights")))
+        return MixState(atoms.init(select(z, "atoms")), weights.init(select(z, "weights")))
 
     def step(
         self, game: Game, z: Profile, state: MixState, rng: torch.Generator
@@ -93,8 +93,8 @@ class MixGan(Solver[MixState]):
         """Move all atoms and all weights."""
         atom_rule, weight_rule = self._rules(game)
         field = game.operator(z, game.sample(rng))
-        pull = _select(z, "weights").map(self._pull, _select(field, "weights"))
-        atoms, atom_memory = atom_rule.direction(_select(field, "atoms"), state.atoms)
+        pull = select(z, "weights").map(self._pull, select(field, "weights"))
+        atoms, atom_memory = atom_rule.direction(select(field, "atoms"), state.atoms)
         weights, weight_memory = weight_rule.direction(pull, state.weights)
         moved = Profile(
             space.prox(s, {"weights": weights[i], "atoms": atoms[i]})
@@ -106,11 +106,3 @@ class MixGan(Solver[MixState]):
         if self.update == "logits":
             return w * (losses - w @ losses) + self.entropy * (w - 1 / len(w))
         return losses - self.entropy / (len(w) * w)
-
-
-def _select(z: Profile, part: str) -> Profile:
-    def one(strategy: Strategy) -> Tensor:
-        assert not isinstance(strategy, Tensor)
-        return strategy[part]
-
-    return Profile(one(strategy) for strategy in z)

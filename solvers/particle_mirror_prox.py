@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from eqgan.game import Game, prox
-from eqgan.games.mixed import Mixed
-from eqgan.profile import Profile, Strategy
+from eqgan.games.mixed import Mixed, select
+from eqgan.profile import Profile
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
+from eqgan.solvers.mix_gan import MixState
 
 LIGHTEST = 1e-30
 """Atoms lighter than this stay where they are: their direction is rounding."""
 
 
 @dataclass(frozen=True)
-class ParticleState:
-    """The rules' memories for the atoms and for the weights."""
-
-    atoms: Any
-    weights: Any
-
-
-@dataclass(frozen=True)
-class ParticleMirrorProx(Solver[ParticleState]):
+class ParticleMirrorProx(Solver[MixState]):
     r"""Every atom descends its own loss, every weight its multiplicative step, looking ahead.
 
     With :math:`\ell_i = \mathbb{E}_{y \sim \mu_y} \ell(x_i, y)`, an atom's loss against the rival's
@@ -75,14 +67,14 @@ class ParticleMirrorProx(Solver[ParticleState]):
         rule = self.rule or default_rule(game)
         return rule, self.weight_rule or rule
 
-    def init(self, game: Game, z: Profile) -> ParticleState:
+    def init(self, game: Game, z: Profile) -> MixState:
         """Return the rules' memories."""
         atoms, weights = self._rules(game)
-        return ParticleState(atoms.init(_part(z, "atoms")), weights.init(_part(z, "weights")))
+        return MixState(atoms.init(select(z, "atoms")), weights.init(select(z, "weights")))
 
     def step(
-        self, game: Game, z: Profile, state: ParticleState, rng: torch.Generator
-    ) -> tuple[Profile, ParticleState]:
+        self, game: Game, z: Profile, state: MixState, rng: torch.Generator
+    ) -> tuple[Profile, MixState]:
         """Take one step."""
         ahead, state = self._direction(game, z, state, rng, tick=False)
         w = prox(game, z, ahead)
@@ -90,26 +82,20 @@ class ParticleMirrorProx(Solver[ParticleState]):
         return prox(game, z, d), state
 
     def _direction(
-        self, game: Game, z: Profile, state: ParticleState, rng: torch.Generator, tick: bool
-    ) -> tuple[Profile, ParticleState]:
+        self, game: Game, z: Profile, state: MixState, rng: torch.Generator, tick: bool
+    ) -> tuple[Profile, MixState]:
         atom_rule, weight_rule = self._rules(game)
         field = game.operator(z, game.sample(rng))
-        own = _part(field, "atoms").map(_per_weight, _part(z, "weights"))
+        own = select(field, "atoms").map(_per_weight, select(z, "weights"))
         atoms, memory = atom_rule.direction(own, state.atoms, tick)
-        weights, weight_memory = weight_rule.direction(_part(field, "weights"), state.weights, tick)
+        weights, weight_memory = weight_rule.direction(
+            select(field, "weights"), state.weights, tick
+        )
         d = Profile(
             {"weights": w, "atoms": a}
             for w, a in zip(weights.leaves(), atoms.leaves(), strict=True)
         )
-        return d, ParticleState(memory, weight_memory)
-
-
-def _part(z: Profile, name: str) -> Profile:
-    def one(strategy: Strategy) -> Tensor:
-        assert not isinstance(strategy, Tensor)
-        return strategy[name]
-
-    return Profile(one(strategy) for strategy in z)
+        return d, MixState(memory, weight_memory)
 
 
 def _per_weight(gradient: Tensor, weights: Tensor) -> Tensor:

@@ -195,6 +195,18 @@ class Mixed(ZeroSumGame):
         return samples
 
 
+def select(z: Profile, name: str) -> Profile:
+    """Return the ``"weights"`` or the ``"atoms"`` of both players' mixtures.
+
+    Example:
+        >>> import eqgan
+        >>> mix = Mixed(eqgan.games.DiracGAN(), (2, 3))
+        >>> [tuple(w.shape) for w in select(mix.initial(mix.generator(0)), "atoms")]
+        [(2, 1), (3, 1)]
+    """
+    return Profile(_part(strategy, name) for strategy in z)
+
+
 def _part(strategy: Strategy, name: str) -> Tensor:
     assert not isinstance(strategy, Tensor)
     return strategy[name]
