@@ -14,6 +14,8 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.game import Game, ZeroSumGame
 from eqgan.games.highs import solve_game
+from eqgan.games.matrix import MatrixGame
+from eqgan.games.matrix_free import MatrixFree
 from eqgan.games.mixed import Mixed
 from eqgan.oracle import GradientOracle, Oracle, cost_gradient, default_oracle
 from eqgan.profile import Profile, Strategy
@@ -134,7 +136,7 @@ class DoubleOracle(Solver[DoubleOracleState | MixtureOracleState]):
             return begin(game, z)
         table = torch.full((1, 1), _received(game, z), dtype=torch.float64, device=game.device)
         once = Profile(table.new_ones(1) for _ in z)
-        alone = z.map(lambda leaf: leaf[None].clone())
+        alone = z.map(lambda leaf: leaf[None].to(_working(game), copy=True))
         return DoubleOracleState(alone, once, table, -math.inf, math.inf, False)
 
     def step(
@@ -159,7 +161,8 @@ class DoubleOracle(Solver[DoubleOracleState | MixtureOracleState]):
                 break
         else:
             state = replace(state, done=True)
-        return state.strategies.map(_mixture, state.weights), state
+        mixtures = state.strategies.map(_mixture, state.weights)
+        return mixtures.map(lambda leaf: leaf.to(game.dtype)), state
 
     def finished(self, state: DoubleOracleState | MixtureOracleState) -> bool:
         """Return whether neither player knows a better strategy."""
@@ -171,9 +174,19 @@ def _received(game: Game, z: Profile) -> float:
     return -float(game.cost(z, 0))
 
 
+def _working(game: Game) -> torch.dtype:
+    """Return the dtype of the strategies that are responded to.
+
+    Products of a matrix game come in float64, whatever its payoffs are held in; a user's function
+    may know one dtype only.
+    """
+    wide = isinstance(game, MatrixGame) and not isinstance(game.payoffs, MatrixFree)
+    return torch.float64 if wide else game.dtype
+
+
 def _rounding(game: Game, table: Tensor) -> float:
     largest = float(table.abs().max())
-    return torch.finfo(game.dtype).eps * (ROUNDING * float(game.scale) + LAST_PLACES * largest)
+    return torch.finfo(_working(game)).eps * (ROUNDING * float(game.scale) + LAST_PLACES * largest)
 
 
 def _mixture(strategies: Tensor, weights: Tensor) -> Tensor:

@@ -129,6 +129,15 @@ def test_single_precision_ends_too() -> None:
     assert run.profile[0].dtype == torch.float32
 
 
+def test_single_precision_payoffs_are_searched_in_double() -> None:
+    """What is left is the rounding of the strategies, not that of the payoffs of responses."""
+    rng = torch.Generator().manual_seed(1)
+    game = MatrixGame(torch.randn(200, 200, generator=rng))
+    run = eqgan.solve(game, "double_oracle", tol=1e-6)
+    assert run.status is eqgan.Status.CONVERGED
+    assert run.profile[0].dtype == torch.float32
+
+
 def test_a_game_known_by_its_products_only() -> None:
     """The strategies that matter are found without writing the payoffs out."""
     left, right = torch.randn(2, 3000, 4, generator=torch.Generator().manual_seed(0)).double()

@@ -319,8 +319,6 @@ def _checked(tensor: Tensor) -> Tensor:
         raise InvalidInput("MatrixGame expects payoffs with values; a meta tensor has none.")
     if tensor.is_complex():
         raise InvalidInput(f"MatrixGame expects real payoffs; got dtype {tensor.dtype}.")
-    if tensor.is_meta:
-        raise InvalidInput("MatrixGame expects payoffs; a tensor on the meta device holds none.")
     if not tensor.is_floating_point() or tensor.dtype in (torch.float16, torch.bfloat16):
         tensor = tensor.double()
     low, high = tensor.aminmax()
