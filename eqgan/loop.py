@@ -157,9 +157,17 @@ class Run:
         saves = self.checkpoint is not None and self.step % self.checkpoint_every == 0
         if saves and status is not Status.DIVERGED:
             self.save()
-        if status is None and time.perf_counter() - self.started > self.time_limit:
+        if status is None and self.late():
             status = Status.TIME_LIMIT
         return status
+
+    def late(self) -> bool:
+        """Return whether the time limit has come; processes that share payoffs agree on it."""
+        if self.time_limit == math.inf:
+            return False
+        late = time.perf_counter() - self.started > self.time_limit
+        payoffs = getattr(self.game, "payoffs", None)
+        return payoffs.agreed(late) if isinstance(payoffs, Payoffs) else late
 
     def check(self) -> Status | None:
         """Measure the present profile, tell the callbacks, and say whether to stop."""

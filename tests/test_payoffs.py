@@ -250,6 +250,40 @@ def test_two_processes_equal_one() -> None:
     assert values[0].group() == values[1].group()
 
 
+IN_TIME = """
+import datetime, gc, torch, eqgan
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
+torch.set_num_threads(1)
+dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=20))
+rows = torch.randn(60, 40, generator=torch.Generator().manual_seed(dist.get_rank()))
+game = eqgan.games.MatrixGame(DTensor.from_local(rows, init_device_mesh("cpu", (2,)), [Shard(0)]))
+options = dict(time_limit=0.05, tol=0, max_steps=10**6, check_every=10**5)
+runs = [eqgan.solve(game, "regret_matching_plus", **options) for _ in range(25)]
+assert {run.status for run in runs} == {eqgan.Status.TIME_LIMIT}
+dist.barrier()
+del game, runs
+gc.collect()
+dist.destroy_process_group()
+"""
+
+
+def test_processes_agree_that_the_time_is_up(tmp_path: Path) -> None:
+    """Each has a clock of its own; whoever stopped alone left the other waiting for ever."""
+    script = tmp_path / "in_time.py"
+    script.write_text(IN_TIME)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    result = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", str(script)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+
+
 def test_low_rank_payoffs_are_looked_through_a_block_at_a_time() -> None:
     """Whoever prints such a game must not pay for the table."""
     script = """

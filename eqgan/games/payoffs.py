@@ -47,6 +47,13 @@ class Payoffs(ABC):
     def transposed(self, x: Tensor) -> Tensor:
         r"""Return :math:`A^\top x`, `(*batch, n)`, in the dtype of `x`."""
 
+    def agreed(self, yes: bool) -> bool:
+        """Return whether any process that holds a part of the payoffs says yes; here, the one.
+
+        If each decided by its own clock, those that go on would wait for those that stopped.
+        """
+        return yes
+
     def linear(self, y: Tensor) -> Tensor:
         r"""Return :math:`A y` as something that can be differentiated in `y`, more than once."""
         result: Tensor = _Linear.apply(y, self, False)  # type: ignore[no-untyped-call]

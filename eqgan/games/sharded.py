@@ -61,6 +61,12 @@ class Sharded(Payoffs):
         m, n = self.shape
         return f"Sharded({m} x {n}, rows over {self.processes} processes)"
 
+    def agreed(self, yes: bool) -> bool:
+        """Return whether any process says yes."""
+        votes = torch.tensor(int(yes), device=self.device)
+        dist.all_reduce(votes, group=self.group)
+        return bool(votes)
+
     def times(self, y: Tensor) -> Tensor:
         """Return the product, gathered."""
         whole = y.new_zeros(self.shape[0])
