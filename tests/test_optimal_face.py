@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from hypothesis import given, settings
 from test_exact import Payoffs, assert_equilibrium, payoffs, value_of
@@ -18,7 +19,7 @@ from eqgan.exact.equilibrium import IntegerGame
 from eqgan.exact.lifting import inverse_modulo, nonsingular_block, solve_integers
 from eqgan.exact.maximal_support import maximal_supports
 from eqgan.exact.optimal_face import OptimalFace
-from eqgan.games import MatrixGame
+from eqgan.games import MatrixGame, random_game
 
 
 def kernels(a: Payoffs) -> tuple[set[Any], set[Any]]:
@@ -146,3 +147,20 @@ def test_a_face_in_words() -> None:
     assert "a polytope of them with 4 dimensions, with 5 vertices" in cube
     assert "about [0.5556, 0.4444]" in str(OptimalFace(MatrixGame([[0.1, 0.5], [0.6, 0.1]])))
     assert "one on 13 of 13 actions" in str(OptimalFace(MatrixGame(np.eye(13))))
+
+
+def test_an_ordinary_large_game_costs_one_linear_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs for maximal supports are far slower, and needed by degenerate games only."""
+    solved = []
+    linprog = scipy.optimize.linprog
+
+    def counted(*args: Any, **options: Any) -> Any:
+        solved.append(len(args))
+        return linprog(*args, **options)
+
+    monkeypatch.setattr(scipy.optimize, "linprog", counted)
+    supports = maximal_supports(random_game("normal", (60, 50)).payoff_matrix.numpy())
+    assert supports.dimensions == (0, 0)
+    assert len(solved) == 1
+    maximal_supports(np.tile([[1.0, -1.0], [-1.0, 1.0]], 2))
+    assert len(solved) > 2

@@ -12,6 +12,12 @@ from eqgan.games.highs import solve_game
 LARGEST_SCALE = 1e4
 """How far a strategy may be scaled up in search of small probabilities."""
 
+CLEAR = 1e-6
+"""A larger probability, or loss relative to the range, is no rounding of a linear program's."""
+
+ROUNDING = 1e-9
+"""A smaller one is."""
+
 TOLERANCES = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
@@ -35,8 +41,9 @@ class Supports:
 def maximal_supports(payoffs: np.ndarray) -> Supports:
     r"""Return the supports of a strictly complementary pair of optimal strategies.
 
-    One linear program a player finds them all at once, because optimal strategies span a cone in
-    which every coordinate that can be positive can be made 1:
+    If one optimal pair plays clearly all that does not clearly lose, these are they, and so it is
+    in most games. Otherwise a linear program a player finds them all at once, because optimal
+    strategies span a cone in which every coordinate that can be positive can be made 1:
 
     .. math::
         \max \sum_i t_i \quad \text{subject to} \quad A^\top x \ge v \sum x,\; x \ge t,\;
@@ -61,13 +68,23 @@ def maximal_supports(payoffs: np.ndarray) -> Supports:
     low, span = payoffs.min(), np.ptp(payoffs) or 1.0
     a = (payoffs - low) / span
     x, y = solve_game(a)
-    # Each player's program is about what that player is known to secure: it is feasible then.
     least, most = (a.T @ x).min(), (a @ y).max()
-    rows, columns, value = _support(a - least), _support(most - a.T), (least + most) / 2
+    value = (least + most) / 2
+    rows, columns = _played(x, most - a @ y), _played(y, a.T @ x - least)
+    if rows is None or columns is None:
+        # Each player's program is about what that player is known to secure: it is feasible then.
+        rows, columns = _support(a - least), _support(most - a.T)
     block = (a - value)[np.ix_(rows, columns)]
     rank = int(np.linalg.matrix_rank(block, tol=1e-7 * max(block.shape)))
     dimensions = int(rows.sum()) - 1 - rank, int(columns.sum()) - 1 - rank
     return Supports(float(low + span * value), rows, columns, dimensions)
+
+
+def _played(strategy: np.ndarray, loss: np.ndarray) -> np.ndarray | None:
+    """Return the actions that are played, if all others lose by far: no optimum plays those."""
+    played: np.ndarray = strategy > CLEAR
+    clear = np.where(played, loss < ROUNDING, (loss > CLEAR) & (strategy < ROUNDING))
+    return played if clear.all() else None
 
 
 def _support(excess: np.ndarray) -> np.ndarray:
