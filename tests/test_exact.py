@@ -189,6 +189,8 @@ PATHS = {
     "linear_program": LinearProgram(),
     "clarabel": LinearProgram("clarabel"),
     "interior_point": InteriorPoint(),
+    "pivoting": "pivoting",
+    "double_oracle": "double_oracle",
     "auto": "auto",
 }
 
@@ -203,6 +205,31 @@ def test_every_exact_path_finds_the_value(path: str, a: Payoffs) -> None:
     assert gap <= 1e-7 * span(a)
     # A profile's payoff is off the value by its gap at most, up to rounding.
     assert abs(result.value - value_of(a)) <= gap + 16 * EPS * 3
+
+
+@settings(max_examples=25)
+@pytest.mark.parametrize("path", ["pivoting", "interior_point"])
+@given(data=st.data())
+def test_every_game_of_a_batch_has_the_value_of_the_game_that_was_moved(
+    path: str, data: st.DataObject
+) -> None:
+    """Enough games to be solved together: shifted, scaled, transposed, permuted, repeated."""
+    a = data.draw(payoffs())
+    value, exact = value_of(a), np.array(a, dtype=object)
+    shift, scale = data.draw(ENTRIES), data.draw(st.sampled_from([1e-12, 1e-3, 7.0, 1e19]))
+    rows = data.draw(st.permutations(range(len(a))))
+    columns = data.draw(st.permutations(range(len(a[0]))))
+    moved = {
+        "shift": (exact + shift, value + shift),
+        "scale": (exact * Fraction(scale), value * Fraction(scale)),
+        "order": (exact[rows][:, columns], value),
+    }
+    for table, wanted in (*moved.values(), *((-t.T, -v) for t, v in moved.values())):
+        batch = np.broadcast_to(table, (17, *table.shape))
+        result = eqgan.solve(MatrixGame(batch), path, tol=1e-9)
+        size = float(max(abs(table.max()), abs(table.min()), abs(wanted)))
+        assert bool(torch.as_tensor(result.converged).all())
+        assert torch.as_tensor(result.value).sub(float(wanted)).abs().max() <= 1e-9 * size
 
 
 @given(st.data())
