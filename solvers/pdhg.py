@@ -27,6 +27,9 @@ from eqgan.games.matrix import MatrixGame
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 
+HEAVIEST = 3.0
+"""The weight lies between this and its inverse."""
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -35,7 +38,9 @@ class Epoch:
     Attributes:
         start: Where the epoch began.
         point: Where the next step begins (for Halpern's method a point off the sets).
-        proposal: What is proposed.
+        origin: Where the next epoch would begin.
+        best: The point on the sets with the smallest gap so far, which is proposed.
+        least: Its gap.
         total: The sum of the epoch's iterates.
         weight: :math:`\omega`.
         rate: :math:`\eta`.
@@ -47,7 +52,9 @@ class Epoch:
 
     start: Tensor
     point: Tensor
-    proposal: Tensor
+    origin: Tensor
+    best: Tensor
+    least: Tensor
     total: Tensor
     weight: Tensor
     rate: Tensor
@@ -59,11 +66,11 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Pdhg(Solver[Epoch]):
-    r"""Primal-dual steps from restart to restart; proposes the last or the average iterate.
+    r"""Primal-dual steps from restart to restart; proposes the best of iterates and averages.
 
-    Whichever of the two has the smaller gap is proposed, and taken up when the epoch ends: when
-    that gap has fallen to `sufficient` of what it was, or to `necessary` of it and begins to rise,
-    or when the epoch has lasted for `longest` of all steps.
+    An epoch ends, and the next begins at the last or the average iterate, whichever has the smaller
+    gap, when that gap has fallen to `sufficient` of what it was, or to `necessary` of it and begins
+    to rise, or when the epoch has lasted for `longest` of all steps.
 
     Args:
         sufficient: Progress that ends an epoch at once, in (0, 1).
@@ -117,31 +124,35 @@ class Pdhg(Solver[Epoch]):
         length, total = state.length + 1, state.total + image
         average = total / length
         now, mean = _gap(game, image), _gap(game, average)
-        proposal = torch.where(mean < now, average, image)
-        epoch = replace(state, point=image, proposal=proposal, total=total, length=length)
+        origin = torch.where(mean < now, average, image)
+        epoch = replace(state, point=image, origin=origin, total=total, length=length)
         return self._next(game, epoch, torch.minimum(now, mean))
 
     def _next(self, game: Game, epoch: Epoch, progress: Tensor) -> tuple[Profile, Epoch]:
-        """Return what the step proposes, and the epoch, begun afresh where it is time to."""
+        """Return the best so far, and the epoch, begun afresh where it is time to."""
         steps = epoch.steps + 1
         ends = (
             (progress <= self.sufficient * epoch.first)
             | ((progress <= self.necessary * epoch.first) & (progress > epoch.last))
             | (epoch.length >= self.longest * steps)
         )
-        x, y, _, _ = _parts(game, epoch.proposal)
-        epoch = replace(epoch, last=progress, steps=steps)
+        gap = _gap(game, epoch.origin)
+        best = torch.where(gap < epoch.least, epoch.origin, epoch.best)
+        least = torch.minimum(gap, epoch.least)
+        epoch = replace(epoch, best=best, least=least, last=progress, steps=steps)
         # To ask whether any game restarts would be to wait for a GPU.
         if ends.device.type != "cpu" or bool(ends.any()):
             weight = _tuned(game, epoch)
-            fresh = _begun(game, epoch.proposal, weight, epoch.rate, steps)
+            fresh = _begun(game, epoch.origin, weight, epoch.rate, steps)
+            fresh = replace(fresh, best=best, least=least)
             epoch = _merged(ends, fresh, epoch)
+        x, y, _, _ = _parts(game, best)
         return Profile((x, y)), epoch
 
 
 @dataclass(frozen=True)
 class HalpernPdhg(Pdhg):
-    r"""Primal-dual steps with reflection, anchored at the last restart; proposes the last image.
+    r"""Primal-dual steps with reflection, anchored at the last restart; proposes the best image.
 
     .. math::
         z_{k+1} = \tfrac{k+1}{k+2} \big(2 T(z_k) - z_k\big) + \tfrac{1}{k+2} z_0
@@ -182,7 +193,7 @@ class HalpernPdhg(Pdhg):
         epoch = replace(
             state,
             point=reflected.lerp(state.start, 1 / (length + 1)),
-            proposal=image,
+            origin=image,
             first=torch.where(begins, residual, state.first),
             last=torch.where(begins, residual, state.last),
             length=length,
@@ -191,10 +202,21 @@ class HalpernPdhg(Pdhg):
 
 
 def _begun(game: Game, point: Tensor, weight: Tensor, rate: Tensor, steps: Tensor) -> Epoch:
-    unknown = torch.full_like(rate, torch.inf)
-    nothing, zero = torch.zeros_like(point), torch.zeros_like(rate)
-    first = _gap(game, point)
-    return Epoch(point, point, point, nothing, weight, rate, first, unknown, zero, steps)
+    gap = _gap(game, point)
+    return Epoch(
+        start=point,
+        point=point,
+        origin=point,
+        best=point,
+        least=gap,
+        total=torch.zeros_like(point),
+        weight=weight,
+        rate=rate,
+        first=gap,
+        last=torch.full_like(rate, torch.inf),
+        length=torch.zeros_like(rate),
+        steps=steps,
+    )
 
 
 def _parts(game: Game, point: Tensor) -> tuple[Tensor, ...]:
@@ -231,11 +253,15 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _tuned(game: Game, epoch: Epoch) -> Tensor:
-    """Return the weight, moved half way to the ratio of the players' ways since the restart."""
-    dx, dy, _, _ = _parts(game, epoch.proposal - epoch.start)
+    """Return the weight, moved half way to the ratio of the players' ways since the restart.
+
+    Strategies of both players are of one size, so far from 1 it is but noise, and kept from there.
+    """
+    dx, dy, _, _ = _parts(game, epoch.origin - epoch.start)
     ratio = (_inner(dy, dy) / _inner(dx, dx)).sqrt()
     moved = (ratio > 0) & (ratio < torch.inf)
-    return torch.where(moved, (epoch.weight * ratio).sqrt(), epoch.weight)
+    weight = torch.where(moved, (epoch.weight * ratio).sqrt(), epoch.weight)
+    return weight.clamp(1 / HEAVIEST, HEAVIEST)
 
 
 def _merged(which: Tensor, yes: Epoch, no: Epoch) -> Epoch:
