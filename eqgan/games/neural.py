@@ -275,7 +275,7 @@ class NetworkGame(ZeroSumGame):
             raise InvalidInput(
                 "The networks hold hidden state or randomness (dropout, spectral norm in training "
                 "mode, a counter in a buffer), so equal seeds would give different runs. Call "
-                ".eval() on that layer or remove it."
+                ".eval() on that layer or remove it; eqgan.gan.spectral_norm holds no state."
             )
 
     def player(self, player: int, strategy: Strategy) -> Player:

@@ -1,7 +1,8 @@
-"""What only GANs need: objectives, networks, quality, and one network for a mixture."""
+"""What only GANs need: objectives, networks, spectral norm, quality, one network for a mixture."""
 
 from eqgan.gan import classifier, metrics, networks, objectives
 from eqgan.gan.pure import Pure, SelectedGenerator, to_pure
+from eqgan.gan.spectral import spectral_norm
 
 __all__ = [
     "Pure",
@@ -10,5 +11,6 @@ __all__ = [
     "metrics",
     "networks",
     "objectives",
+    "spectral_norm",
     "to_pure",
 ]

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from torch import nn
+from torch.nn.utils import parametrize
 
 from eqgan.errors import InvalidInput
 
@@ -42,12 +43,18 @@ class _DcganInit(nn.Sequential):
         """Draw the weights."""
         for part in self.modules():
             if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                nn.init.normal_(part.weight, 0.0, 0.02)
+                nn.init.normal_(own_weight(part), 0.0, 0.02)
                 if part.bias is not None:
                     nn.init.zeros_(part.bias)
             elif isinstance(part, nn.GroupNorm):
                 nn.init.ones_(part.weight)
                 nn.init.zeros_(part.bias)
+
+
+def own_weight(layer: nn.Module) -> nn.Parameter:
+    """Return the parameter behind a layer's weight, which spectral norm computes from it."""
+    computed = parametrize.is_parametrized(layer, "weight")
+    return layer.get_parameter("parametrizations.weight.original" if computed else "weight")
 
 
 def _check_image(size: int, width: int) -> None:
