@@ -7,14 +7,20 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from test_gan import ring, ring_gan
+from test_gan import ring, ring_gan, seeded
 from torch import Tensor, nn
 
 import eqgan
 from eqgan.games import GAN, Mixed
+from eqgan.games.gan import GanBatch
+from eqgan.gan.networks import mlp
 from eqgan.gan.objectives import (
     FDivergence,
+    GeneralizedLossSensitive,
+    Hinge,
     JensenShannon,
+    LeastSquares,
+    LossSensitive,
     Measured,
     Minimax,
     NonSaturating,
@@ -67,6 +73,45 @@ DIVERGENCES: dict[str, float] = {
 @pytest.mark.parametrize("kind", DIVERGENCES)
 def test_f_divergences(kind: str) -> None:
     assert float(best(FDivergence(kind))) == pytest.approx(DIVERGENCES[kind], abs=1e-9)  # type: ignore[arg-type]
+
+
+U, SIGN = P / Q, (P - Q).sign()
+OPTIMAL: dict[str, tuple[Objective, Tensor, float]] = {
+    "log": (Minimax(), U.log(), 2 * js(0.5) - 2 * math.log(2)),
+    "non_saturating": (NonSaturating(), U.log(), 2 * js(0.5) - 2 * math.log(2)),
+    "least_squares": (LeastSquares(), P / (P + Q), -0.5 * float((P * Q / (P + Q)).sum())),
+    "hinge": (Hinge(), SIGN, -2 * float(torch.minimum(P, Q).sum())),
+    "kl": (FDivergence("kl"), 1 + U.log(), DIVERGENCES["kl"]),
+    "reverse_kl": (FDivergence("reverse_kl"), U.log(), DIVERGENCES["reverse_kl"]),
+    "pearson": (FDivergence("pearson"), 2 * (U - 1), DIVERGENCES["pearson"]),
+    "hellinger": (FDivergence("hellinger"), U.log() / 2, DIVERGENCES["hellinger"]),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMAL)
+def test_known_optimal_discriminators(name: str) -> None:
+    """Each reaches the known optimum, and no table beside it is better."""
+    objective, output, value = OPTIMAL[name]
+    assert float(expected(objective, output)) == pytest.approx(value, abs=1e-12)
+    assert float(best(objective)) == pytest.approx(value, abs=1e-9)
+    rng = torch.Generator().manual_seed(0)
+    for scale in (1e-3, 0.1, 1.0):
+        beside = output + scale * torch.randn(3, generator=rng, dtype=torch.float64)
+        assert float(expected(objective, beside)) < value
+
+
+@pytest.mark.parametrize("delta", [0.5, 0.1, 1e-3])
+def test_bounded_log_at_its_best(delta: float) -> None:
+    """phi(D) = log a and phi(1 - D) = log(1 + delta - a), so a = (1 + delta) p / (p + q)."""
+    a = ((1 + delta) * P / (P + Q)).clamp(delta, 1)
+    value = float((P * a.log() + Q * (1 + delta - a).log()).sum())
+    d = (a - delta) / (1 - delta)
+    found = float(expected(Measured("bounded_log", delta), d.logit(1e-15)))
+    assert found == pytest.approx(value, abs=1e-9)
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        beside = d.logit(1e-15) + torch.randn(3, generator=rng, dtype=torch.float64)
+        assert float(expected(Measured("bounded_log", delta), beside)) <= value + 1e-12
 
 
 def test_total_variation_is_a_limit() -> None:
@@ -152,12 +197,93 @@ def test_r1_under_second_order_methods() -> None:
     assert run.profile.is_finite()
 
 
+# -- margins -------------------------------------------------------------------------------------
+
+
+def linear_critic(objective: Objective) -> tuple[GAN, eqgan.Profile, GanBatch]:
+    """Return L(x) = -(3 x_1 + 4 x_2), a generator, and one batch."""
+    critic = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    gan = GAN(nn.Linear(2, 2), critic, ring()[0], 2, objective=objective, batch_size=32)
+    return gan, gan.initial(gan.generator(0)), gan.sample(gan.generator(1))
+
+
+@pytest.mark.parametrize(
+    ("objective", "own", "weight", "slope"),
+    [
+        (LossSensitive(weight=0.7), 1.0, 0.7, 0.0),
+        (GeneralizedLossSensitive(), 0.0, 1.0, 0.0),
+        (GeneralizedLossSensitive(slope=0.2), 0.0, 1.0, 0.2),
+        (GeneralizedLossSensitive(slope=-1.0), 0.0, 1.0, -1.0),
+    ],
+)
+def test_loss_sensitive_losses_are_their_sums(
+    objective: Objective, own: float, weight: float, slope: float
+) -> None:
+    gan, z, batch = linear_critic(objective)
+    fake = gan.make(z[0], batch.noise)
+    direction = torch.tensor([3.0, 4.0])
+    paid = 0.0
+    for x, y in zip(batch.real, fake, strict=True):
+        on_real, on_fake = -float(direction @ x), -float(direction @ y)
+        missed = float((x - y).abs().sum()) + on_real - on_fake
+        paid += own * on_real + weight * max(missed, slope * missed)
+    generator, discriminator = (loss.detach() for loss in gan.losses(z, batch))
+    assert float(discriminator) == pytest.approx(paid / 32, rel=1e-5)
+    assert float(generator) == pytest.approx(-float((fake @ direction).mean()), rel=1e-5)
+    assert float(gan.cost(z, 1, batch).detach()) == float(discriminator)
+
+
+def test_slope_one_is_the_wasserstein_critic() -> None:
+    gan, z, batch = linear_critic(GeneralizedLossSensitive(slope=1.0))
+    plain = linear_critic(Wasserstein())[0]
+    for player in (0, 1):
+        assert torch.allclose(gan.gradient(z, player, batch), plain.gradient(z, player, batch))  # type: ignore[arg-type]
+
+
+def test_margins_that_are_kept_cost_nothing() -> None:
+    """Data at 0, fakes at 3: a loss of 3 there keeps the margin, one of 2 misses it by 1."""
+    real, apart = torch.zeros(4), torch.full((4,), 3.0)
+    margin = GeneralizedLossSensitive()
+    assert float(margin.discriminator_loss(real, torch.full((4,), -3.0), apart)) == 0.0
+    assert float(margin.discriminator_loss(real, torch.full((4,), -5.0), apart)) == 0.0
+    assert float(margin.discriminator_loss(real, torch.full((4,), -2.0), apart)) == 1.0
+
+
+class Shift(nn.Module):
+    """Moves its noise to a place that it learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.tensor([2.0, -1.0]))
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.place + noise
+
+
+@pytest.mark.parametrize("name", ["loss_sensitive", "generalized_loss_sensitive"])
+def test_loss_sensitive_gans_find_the_data(name: str) -> None:
+    rng = torch.Generator().manual_seed(0)
+    critic = seeded(lambda: mlp([2, 16, 1]))
+    gan = GAN(Shift(), critic, torch.randn(4000, 2, generator=rng), 2, name, batch_size=64)
+    solver = eqgan.solvers.Extragradient(rule=eqgan.Adam(1e-2, betas=(0.5, 0.9)))
+    run = eqgan.solve(gan, solver, max_steps=200)
+    assert float(run.profile[0].norm()) < math.sqrt(5) / 5  # type: ignore[union-attr]
+    oracle = eqgan.GradientOracle(steps=20, restarts=0)
+    certificate = eqgan.certify(gan, run.profile, oracle=oracle)
+    assert not certificate.exact
+    assert math.isfinite(certificate.nash_conv)  # type: ignore[arg-type]
+
+
 WRONG = {
     "kind": (lambda: FDivergence("kullback"), "No f-divergence is called 'kullback'"),  # type: ignore[arg-type]
     "phi": (lambda: Measured("logarithm"), "Did you mean 'log'"),  # type: ignore[arg-type]
     "delta": (lambda: Measured(delta=1.0), "delta should lie in"),
     "weight": (lambda: JensenShannon(1.0), "weight should lie in"),
     "r1": (lambda: Minimax(r1=-1.0), "r1 should be a finite number >= 0"),
+    "clip": (lambda: LossSensitive(clip=0.0), "clip should be > 0"),
+    "slope": (lambda: GeneralizedLossSensitive(slope=1.5), "slope should be a finite number <= 1"),
     "infinite": (lambda: Wasserstein(penalty=math.inf), "penalty should be a finite number"),
 }
 

@@ -198,6 +198,9 @@ class GAN(NetworkGame):
         if self.trains_on_payoff:
             return payoff, -payoff
         loss = -payoff
+        if self.objective.margins:
+            apart = _apart(batch.real, fake)
+            loss = self.objective.discriminator_loss(real.flatten(), scores.flatten(), apart)
         if self.objective.penalised:
             loss = loss + self._penalty(discriminator, batch, fake)
         return self.objective.generator_loss(scores), loss
@@ -215,6 +218,10 @@ class GAN(NetworkGame):
         real, fake = self._scores(fakes, ys, batch)
         mine: Tensor = vmap(vmap(self.objective.generator_loss), out_dims=1)(fake)
         theirs = -self._payoffs(real, fake)
+        if self.objective.margins:
+            row = vmap(self.objective.discriminator_loss, (None, 0, 0))
+            apart = vmap(_apart, (None, 0))(batch.real, fakes)
+            theirs = vmap(row, (0, 0, None), out_dims=1)(real, fake, apart)
         if self.objective.penalised:
             theirs = theirs + self._penalty_table(fakes, ys, batch)
         return mine, theirs
@@ -297,6 +304,11 @@ class GAN(NetworkGame):
                 f"The generator cannot make {len(noise)} samples at once ({error}); BatchNorm in "
                 "training mode needs several: call .eval() on it, or use GroupNorm."
             ) from error
+
+
+def _apart(real: Tensor, fake: Tensor) -> Tensor:
+    """Return the l1 distance of each sample from the one beside it, `(batch,)`."""
+    return (real - fake).abs().flatten(1).sum(1)
 
 
 def _as_data(data: Any) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import torch
@@ -30,17 +30,19 @@ class Objective(ABC):
             discriminator pays; 0 for none.
         r1: Weight :math:`\gamma` of the penalty :math:`\tfrac{\gamma}{2} E \lVert\nabla D(x)
             \rVert^2` on real samples that the discriminator pays; 0 for none.
+        margins: Whether `discriminator_loss` asks how far real and fake samples lie apart.
     """
 
     zero_sum: bool = True
     clip: float | None = None
     penalty: float = 0.0
     r1: float = 0.0
+    margins: bool = False
 
     @property
     def penalised(self) -> bool:
-        """Whether the discriminator pays a penalty on top of the payoff."""
-        return self.penalty > 0 or self.r1 > 0
+        """Whether the discriminator pays more than the payoff takes from it."""
+        return self.penalty > 0 or self.r1 > 0 or self.margins
 
     @abstractmethod
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -48,6 +50,16 @@ class Objective(ABC):
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return what the generator's steps descend."""
+        raise NotImplementedError
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
+        """Return what the discriminator's steps descend where `margins` is set.
+
+        Args:
+            real: Its outputs on data, `(batch,)`.
+            fake: Its outputs on generated samples, `(batch,)`.
+            apart: The l1 distance of each real sample from the fake one beside it, `(batch,)`.
+        """
         raise NotImplementedError
 
 
@@ -124,8 +136,7 @@ class Wasserstein(Objective):
     r1: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.clip is not None and not self.clip > 0:
-            raise InvalidInput(f"clip should be > 0; got {self.clip}.")
+        _check_clip(self.clip)
         _check_weight("penalty", self.penalty)
         _check_weight("r1", self.r1)
 
@@ -183,6 +194,85 @@ class Hinge(Objective):
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the generator's training signal."""
         return -fake.mean()
+
+
+@dataclass(frozen=True)
+class LossSensitive(Objective):
+    r"""A loss :math:`L = -D` that is smaller on data than on fakes by a margin, their distance.
+
+    The discriminator descends :math:`E\, L(x) + \lambda E (\Delta(x, G(h)) + L(x) - L(G(h)))_+`,
+    with :math:`\Delta` the l1 distance of samples, and the generator :math:`E\, L(G(h))`. The
+    payoff is :math:`E\, L(G(h)) - E\, L(x)`. Certificates measure what each player pays, so the
+    regrets are those of these two losses.
+
+    Only differences of L are held by the margin, so the first term falls for ever as all of L does:
+    keep the discriminator bounded by `clip`, as the plain name ``"loss_sensitive"`` does.
+
+    Args:
+        weight: :math:`\lambda`, at least 0.
+        clip: Keep every parameter of the discriminator within ±clip.
+
+    References:
+        Qi 2017, arXiv:1701.06264.
+
+    Example:
+        >>> import torch
+        >>> real, fake, apart = (torch.tensor([x]) for x in (1.0, 0.5, 2.0))
+        >>> float(LossSensitive(weight=3.0).discriminator_loss(real, fake, apart))  # -1 + 3 * 1.5
+        3.5
+    """
+
+    weight: float = 1.0
+    clip: float | None = None
+
+    zero_sum = False
+    margins = True
+
+    def __post_init__(self) -> None:
+        _check_weight("weight", self.weight)
+        _check_clip(self.clip)
+
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return by how much fakes lose more than data."""
+        return real.mean() - fake.mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return the loss of the fakes."""
+        return -fake.mean()
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
+        """Return the loss of the data, and by how much margins are missed."""
+        return -real.mean() + self.weight * relu(apart + fake - real).mean()
+
+
+@dataclass(frozen=True)
+class GeneralizedLossSensitive(LossSensitive):
+    r"""Margins alone, missed or exceeded: :math:`E\, C(\Delta(x, G(h)) + L(x) - L(G(h)))`.
+
+    :math:`C(a) = \max(a, \nu a)`. With :math:`\nu = 0` it is the margin of `LossSensitive`; with
+    :math:`\nu = 1` the critic's gradient is the Wasserstein GAN's; with :math:`\nu = -1`
+    differences of L are to equal distances. Above 0 the discriminator must be kept bounded.
+
+    Args:
+        slope: :math:`\nu`, at most 1.
+        clip: Keep every parameter of the discriminator within ±clip.
+
+    References:
+        Qi 2017, arXiv:1701.06264, appendix D.
+    """
+
+    weight: float = field(default=1.0, init=False, repr=False)
+    slope: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not -math.inf < self.slope <= 1:
+            raise InvalidInput(f"slope should be a finite number <= 1; got {self.slope!r}.")
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
+        """Return by how much margins are missed, less a share of what exceeds them."""
+        missed = apart + fake - real
+        return torch.maximum(missed, self.slope * missed).mean()
 
 
 @dataclass(frozen=True)
@@ -312,12 +402,19 @@ def _check_weight(name: str, value: float) -> None:
         raise InvalidInput(f"{name} should be a finite number >= 0; got {value}.")
 
 
+def _check_clip(clip: float | None) -> None:
+    if clip is not None and not clip > 0:
+        raise InvalidInput(f"clip should be > 0; got {clip}.")
+
+
 OBJECTIVES: dict[str, type[Objective]] = {
     "minimax": Minimax,
     "non_saturating": NonSaturating,
     "wasserstein": Wasserstein,
     "least_squares": LeastSquares,
     "hinge": Hinge,
+    "loss_sensitive": LossSensitive,
+    "generalized_loss_sensitive": GeneralizedLossSensitive,
     "bounded_log": Measured,
     "jensen_shannon": JensenShannon,
     "f_divergence": FDivergence,
@@ -336,7 +433,7 @@ def as_objective(objective: ObjectiveLike) -> Objective:
         return objective
     if objective not in OBJECTIVES:
         raise UnknownName.of("objective", str(objective), OBJECTIVES)
-    if objective == "wasserstein":
-        # Without a bound the critic's best response is infinite.
-        return Wasserstein(clip=0.1)
+    if objective in ("wasserstein", "loss_sensitive"):
+        # Without a bound the discriminator's best response is infinite.
+        return Wasserstein(clip=0.1) if objective == "wasserstein" else LossSensitive(clip=0.1)
     return OBJECTIVES[objective]()
