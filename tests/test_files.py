@@ -158,6 +158,7 @@ def test_the_array_called_payoffs_is_taken(tmp_path):
         ("a.csv", b"1,nan\n", "line 1: .*got 'nan'"),
         ("a.csv", b"1,1e999\n", "line 1: .*got '1e999'"),
         ("a.csv", b"1,2_0\n", "line 1: .*got '2_0'"),
+        ("a.csv", b"1,\xd9\xa2\n", "line 1: expected finite numbers"),  # two, in Arabic
         ("a.csv", b"1,2\n\xff\xfe\n", "expected text in UTF-8"),
         ("a.csv", b'1,2\n"3,4\n', "line 2: unexpected end of data"),
         ("a.csv", b"\x00\x01,2\n", "line 1: expected finite numbers"),
@@ -172,6 +173,7 @@ def test_the_array_called_payoffs_is_taken(tmp_path):
         ("a.json", b'[["a", "b"]]', "holds no matrix game: .*real numbers"),
         ("a.json", b'[[1, {"a": 2}]]', "holds no matrix game"),
         ("a.json", b"3", "should hold nested lists"),
+        ("a.json", b'{"payoffs": [[1]], "payoffs": [[2]]}', "field 'payoffs' more than once"),
         ("a.json", b'{"matrix": [[1]]}', r"got the fields \['matrix'\]"),
         ("a.json", b'{"payoffs": [[1]], "name": 3}', "'name' should be a string"),
         ("a.json", b'{"payoffs": [[1]], "value": "0"}', "'value' should be a finite number"),
@@ -192,6 +194,13 @@ def test_what_is_wrong_with_a_file_is_said_in_one_sentence(tmp_path, name, conte
     with pytest.raises(UnreadableFile, match=said) as caught:
         load(path)
     assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_quoted_of_an_array_stands_on_one_line(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 2), dtype=[("a", float)]))
+    with pytest.raises(UnreadableFile, match="array of real numbers") as caught:
+        load(tmp_path / "a.npy")
     assert "\n" not in str(caught.value)
 
 

@@ -138,8 +138,8 @@ def _numbers(path: Path, line: int, cells: list[str]) -> list[float]:
     numbers = []
     for cell in cells:
         try:
-            # Python would read 1_000 as a number; no one else does.
-            number = math.nan if "_" in cell else float(cell)
+            # Python reads 1_000 and the digits of every script as numbers; no one else does.
+            number = float(cell) if cell.isascii() and "_" not in cell else math.nan
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
@@ -169,7 +169,9 @@ FIELDS = ("payoffs", "name", "value", "equilibrium", "constant", "actions")
 
 def _read_json(path: Path) -> MatrixGame:
     try:
-        document = json.loads(path.read_bytes(), parse_constant=_refuse)
+        document = json.loads(
+            path.read_bytes(), parse_constant=_refuse, object_pairs_hook=_distinct
+        )
     except (ValueError, RecursionError) as error:
         raise UnreadableFile(f"{path} should hold JSON: {error}.") from error
     if isinstance(document, list):
@@ -206,6 +208,16 @@ def _finite(value: Any) -> bool:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"it holds {constant}, which is neither JSON nor a payoff")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Python would keep the last of two fields, other readers the first.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has the field {twice!r} more than once")
+    return found
 
 
 def _write_json(game: MatrixGame) -> bytes:

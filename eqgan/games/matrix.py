@@ -347,5 +347,5 @@ def _from_array(array: np.ndarray) -> Tensor:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
