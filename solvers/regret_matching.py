@@ -151,15 +151,16 @@ class PredictiveRegretMatchingPlus(RegretMatching):
         0\big), \quad \hat x \propto R_{t+1}
 
     Much faster than regret matching+ where the costs change little from step to step, as on games
-    of low rank. The norm of the regrets acts as the inverse of a step size, and may fall; with
+    of low rank. The norm of the regrets acts as the inverse of a step size, and may fall. With
     `increasing` it may not: regrets that would be shorter than before are raised by the constant
-    that restores their length, which makes the average's gap fall like 1/T.
+    that restores their length. That invariant is what IREG-PRM+ is built on, whose average is
+    proved to have a gap of order 1/T; in its details that method may differ from this one.
 
     Args:
         alternating: Whether the players move in turn, the second against the first one's new
             strategy.
         average: Which mean of the iterates is proposed.
-        increasing: Whether the length of the regrets is kept from falling (IREG-PRM+).
+        increasing: Whether the length of the regrets is kept from falling.
 
     References:
         Farina, Kroer and Sandholm 2021, arXiv:2007.14358; Zhang, Anagnostides and Sandholm 2025,
