@@ -1,6 +1,6 @@
 """What only GANs need: objectives, networks, spectral norm, quality, one network for a mixture."""
 
-from eqgan.gan import classifier, metrics, networks, objectives
+from eqgan.gan import classifier, metrics, networks, objectives, resnet
 from eqgan.gan.pure import Pure, SelectedGenerator, to_pure
 from eqgan.gan.spectral import spectral_norm
 
@@ -11,6 +11,7 @@ __all__ = [
     "metrics",
     "networks",
     "objectives",
+    "resnet",
     "spectral_norm",
     "to_pure",
 ]
