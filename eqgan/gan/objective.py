@@ -1,0 +1,65 @@
+"""What an objective of a GAN is: a payoff, and what each player is trained on."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from eqgan.errors import InvalidInput
+
+
+class Objective(ABC):
+    r"""A pair of payoff and training signal.
+
+    Attributes:
+        zero_sum: Whether the generator is trained on the payoff itself.
+        clip: The discriminator's parameters are kept within ±clip; ``None`` for no bound.
+        penalty: Weight of the gradient penalty between real and fake samples that the
+            discriminator pays; 0 for none.
+        r1: Weight :math:`\gamma` of the penalty :math:`\tfrac{\gamma}{2} E \lVert\nabla D(x)
+            \rVert^2` on real samples that the discriminator pays; 0 for none.
+        margins: Whether `discriminator_loss` asks how far real and fake samples lie apart.
+    """
+
+    zero_sum: bool = True
+    clip: float | None = None
+    penalty: float = 0.0
+    r1: float = 0.0
+    margins: bool = False
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the discriminator pays more than the payoff takes from it."""
+        return self.penalty > 0 or self.r1 > 0 or self.margins
+
+    @abstractmethod
+    def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return what the discriminator receives, a 0-dimensional tensor."""
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Return what the generator's steps descend."""
+        raise NotImplementedError
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
+        """Return what the discriminator's steps descend where `margins` is set.
+
+        Args:
+            real: Its outputs on data, `(batch,)`.
+            fake: Its outputs on generated samples, `(batch,)`.
+            apart: The l1 distance of each real sample from the fake one beside it, `(batch,)`.
+        """
+        raise NotImplementedError
+
+
+def check_weight(name: str, value: float) -> None:
+    """Raise `InvalidInput` unless a weight is finite and not below zero."""
+    if not 0 <= value < math.inf:
+        raise InvalidInput(f"{name} should be a finite number >= 0; got {value}.")
+
+
+def check_clip(clip: float | None) -> None:
+    """Raise `InvalidInput` unless parameters can be kept within ±clip."""
+    if clip is not None and not clip > 0:
+        raise InvalidInput(f"clip should be > 0; got {clip}.")
