@@ -23,6 +23,7 @@ from eqgan.game import Game, ZeroSumGame, prox
 from eqgan.hypersimplex import Hypersimplex
 from eqgan.loop import Progress
 from eqgan.oracle import (
+    Curve,
     ExactOracle,
     GradientOracle,
     GridOracle,
@@ -64,6 +65,7 @@ __all__ = [
     "Comparison",
     "Constant",
     "Cosine",
+    "Curve",
     "EqganError",
     "Euclidean",
     "ExactOracle",

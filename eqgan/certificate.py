@@ -14,15 +14,16 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game, ZeroSumGame
-from eqgan.oracle import Oracle, Response, default_oracle
+from eqgan.oracle import default_oracle
 from eqgan.profile import Profile
+from eqgan.response import Curve, Oracle, Response
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Certificate:
     r"""Bounds on what each player can gain by deviating (its regret).
 
-    A found deviation proves a *lower* bound; only a proof of best response gives an *upper* one.
+    A found deviation proves a *lower* bound; an *upper* one needs a proof about all deviations.
     Where both agree the certificate is `exact`. Numbers are floats for one game and tensors of
     shape `(*batch)` for a batch.
 
@@ -33,6 +34,9 @@ class Certificate:
         nash_conv_stderr: Standard error of `nash_conv` from sampling, zero for exact games.
         how: How deviations were sought.
         players: What the players are called.
+        deviations: The deviation that was found for each player; ``None`` where gaps are known in
+            closed form. `GradientOracle(warm=...)` starts from them.
+        curves: How the search for each player's deviation went, ``None`` where there was none.
     """
 
     lower: Tensor
@@ -41,6 +45,8 @@ class Certificate:
     nash_conv_stderr: Tensor
     how: str
     players: tuple[str, ...] = ("player 0", "player 1")
+    deviations: Profile | None = None
+    curves: tuple[Curve | None, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -79,15 +85,28 @@ class Certificate:
         """Each player's regret by name; lower bounds unless `exact`."""
         return {n: _number(r) for n, r in zip(self.players, self.lower, strict=True)}
 
+    @property
+    def search(self) -> str:
+        """Whether the searches for deviations were still improving when they ended, in words."""
+        went = [(n, c.improving) for n, c in zip(self.players, self.curves, strict=False) if c]
+        improving = [name for name, still in went if still]
+        if improving:
+            return f"still improving for {' and '.join(improving)}"
+        return "had stopped improving" if went else ""
+
     def __repr__(self) -> str:
-        gap = self.lower.sum(0)
-        sign = "=" if self.exact else ">="
+        gap, most = self.lower.sum(0), self.upper.sum(0)
         worst = f"{float(gap.max()):.4g}" if gap.numel() else "nothing to measure"
         noise = float(self.nash_conv_stderr.max()) if gap.numel() else 0.0
         spread = f" ± {noise:.2g}" if noise > 0 else ""
         batch = f" (worst of {gap.numel()} games)" if gap.dim() else ""
-        kind = "exact" if self.exact else "lower bound, proves no equilibrium"
-        return f"Certificate(NashConv {sign} {worst}{spread}{batch}; {kind}: {self.how})"
+        found, kind = f"NashConv >= {worst}", "lower bound, proves no equilibrium"
+        if self.exact:
+            found, kind = f"NashConv = {worst}", "exact"
+        elif bool(torch.isfinite(most).all()):
+            found, kind = f"{worst} <= NashConv <= {float(most.max()):.4g}", "proved on both sides"
+        how = ", ".join(filter(None, (self.how, self.search)))
+        return f"Certificate({found}{spread}{batch}; {kind}: {how})"
 
 
 def _number(value: Tensor) -> float | Tensor:
@@ -107,8 +126,9 @@ def certify(
     """Measure how far `profile` is from an equilibrium of `game`.
 
     The profile is checked and projected onto the strategy sets first. Each player's regret is what
-    it pays now less what it pays after the deviation that the oracle finds, both on the same
-    samples. Matrix games are measured in float64 over all pure deviations, whatever their dtype.
+    it pays now less what it pays after the deviation that the oracle finds, both on the same fresh
+    samples, of held-out data where the game has them (`GAN(..., holdout=...)`). Matrix games are
+    measured in float64 over all pure deviations, whatever their dtype.
 
     Args:
         game: The game.
@@ -178,7 +198,7 @@ def _searched(game: Game, z: Profile, oracle: Oracle, seed: int, batches: int) -
     rng = game.generator(seed)
     responses = [oracle.respond(game, z, player, rng) for player in range(len(game.spaces))]
     # Fresh samples, the same for every player and for both sides of each difference.
-    samples = [game.sample(rng) for _ in range(batches if game.stochastic else 1)]
+    samples = [game.held_out_sample(rng) for _ in range(batches if game.stochastic else 1)]
     with torch.no_grad():
         gains = torch.stack(
             [
@@ -189,14 +209,33 @@ def _searched(game: Game, z: Profile, oracle: Oracle, seed: int, batches: int) -
             ]
         )
         values = torch.stack([_payoff(game, z, batch) for batch in samples])
-    lower = gains.mean(0).clamp_min(0)
-    exact = torch.tensor([r.exact and not game.stochastic for r in responses])
-    exact = exact.to(lower.device).reshape(-1, *(1,) * (lower.dim() - 1))
-    upper = torch.where(exact, lower, torch.full_like(lower, math.inf))
+        lower = gains.mean(0).clamp_min(0)
+        upper = torch.stack(
+            [_most(game, z, r, player, lower[player]) for player, r in enumerate(responses)]
+        )
     spread = gains.sum(1)
     # One sample of a stochastic game says nothing about its error: NaN.
     error = spread.std(0) / math.sqrt(len(samples)) if game.stochastic else 0 * spread[0]
-    return Certificate(lower, upper, values.mean(0), error, oracle.how, game.players)
+    return Certificate(
+        lower,
+        upper,
+        values.mean(0),
+        error,
+        "; ".join(filter(None, (oracle.how, *(r.proof for r in responses)))),
+        game.players,
+        Profile(r.deviated[player] for player, r in enumerate(responses)),
+        tuple(r.curve for r in responses),
+    )
+
+
+def _most(game: Game, z: Profile, response: Response, player: int, least: Tensor) -> Tensor:
+    """Return what is proved from above on a regret of at least `least`."""
+    if response.floor is None or game.stochastic:
+        return torch.full_like(least, math.inf)
+    batch = game.sample(game.generator(0))
+    gain = (game.cost(z, player, batch) - response.floor).double()
+    # The deviation that was found is a proof too; rounding may tell the two apart.
+    return torch.maximum(gain, least)
 
 
 def _gain(game: Game, z: Profile, response: Response, player: int, batch: Any) -> Tensor:
@@ -212,7 +251,7 @@ def _payoff(game: Game, z: Profile, batch: Any) -> Tensor:
 def payoff_of(game: Game, z: Profile, *, seed: int = 0, batches: int = 16) -> Tensor:
     """Return the payoff at `z` (a general-sum game: the first player's cost), in float64."""
     rng = game.generator(seed)
-    samples = [game.sample(rng) for _ in range(batches if game.stochastic else 1)]
+    samples = [game.held_out_sample(rng) for _ in range(batches if game.stochastic else 1)]
     with torch.no_grad():
         return torch.stack([_payoff(game, z, batch) for batch in samples]).mean(0)
 

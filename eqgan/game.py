@@ -29,25 +29,23 @@ OFF_SET = 1e-5
 class Game(ABC):
     """A game over parameterised strategies in which every player minimises a loss.
 
-    A subclass sets `spaces` and implements `losses`; everything else has a default. Override
-    `operator` or `best_response` where a closed form is known, and `sample` where an evaluation
-    needs data or noise.
+    A subclass sets `spaces` and implements `losses`. Override `operator` or `best_response` where a
+    closed form is known, and `sample` where an evaluation needs data or noise.
 
     Attributes:
         spaces: The strategy set of each player.
         batch_shape: Leading dimensions of a batch of independent games, ``()`` for one game.
         dtype: Floating dtype of the strategies.
         device: Where the strategies live.
-        players: What each player is called in messages and tables.
+        players: What each player is called.
         recommended: Name of the solver that ``solver="auto"`` takes.
         linear: Whether every cost is affine in the player's own strategy.
         monotone: Whether a zero of the operator is known to be an equilibrium (convex-concave).
-        lipschitz: Lipschitz constant of the operator in the geometry of `spaces` (a tensor of
-            shape `(*batch)` for a batch), ``None`` where unknown; default step sizes come from it.
-        payoff_range: The largest payoff less the smallest over pure strategies (a tensor of shape
-            `(*batch)` for a batch), ``None`` where unknown; regret bounds need it.
-        scale: What tolerances are relative to, in units of the payoff (a tensor of shape `(*batch)`
-            for a batch).
+        lipschitz: Lipschitz constant of the operator in the geometry of `spaces`, `(*batch)` for a
+            batch, ``None`` where unknown; default step sizes come from it.
+        payoff_range: The largest payoff less the smallest over pure strategies, `(*batch)` for a
+            batch, ``None`` where unknown; regret bounds need it.
+        scale: What tolerances are relative to, in units of the payoff, `(*batch)` for a batch.
         equilibrium: A known equilibrium, ``None`` where unknown.
         value: The known value, ``None`` where unknown.
     """
@@ -125,6 +123,10 @@ class Game(ABC):
         """Return the data and noise of one evaluation; ``None`` when losses are exact."""
         return None
 
+    def held_out_sample(self, rng: torch.Generator) -> Any:
+        """Return a sample to measure on, of data that nobody trains on where there are such."""
+        return self.sample(rng)
+
     # -- derivatives ------------------------------------------------------------------------
 
     def operator(self, z: Profile, batch: Any = None) -> Profile:
@@ -197,9 +199,6 @@ class Game(ABC):
         Args:
             z: A `Profile`, or one array-like (or mapping of them) for each player.
             what: What to call it in an error.
-
-        Returns:
-            The profile, projected.
 
         Raises:
             InvalidInput: Wrong number of players, shapes or values, or a strategy off its set.

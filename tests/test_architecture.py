@@ -26,7 +26,7 @@ LAYERS = [
     {"errors", "profile", "checkpoint", "threads"},
     {"spaces", "products", "polytope", "flows", "hypersimplex", "linearisation"},
     {"game"},
-    {"games", "gan", "rules", "oracle", "data"},
+    {"games", "gan", "rules", "response", "search", "oracle", "bounds", "data"},
     {"certificate", "exact"},
     {"solver"},
     {"result", "registry", "progress"},

@@ -49,6 +49,9 @@ class GAN(NetworkGame):
         objective: A name in `eqgan.gan.objectives.OBJECTIVES`, or an `Objective`. The plain name
             ``"wasserstein"`` clips the critic's parameters to ±0.1.
         batch_size: Samples an evaluation, real and fake each.
+        holdout: Data like `data` that no player trains on: searches for deviations train on
+            `data`, and certificates measure what they gain on these. Without them a discriminator
+            that has learned the data by heart counts as a deviation.
 
     Raises:
         InvalidInput: Modules or data whose shapes do not fit together.
@@ -74,6 +77,7 @@ class GAN(NetworkGame):
         noise_dim: int,
         objective: ObjectiveLike = "minimax",
         batch_size: int = 256,
+        holdout: Any = None,
     ) -> None:
         for name, number in (("noise_dim", noise_dim), ("batch_size", batch_size)):
             if not isinstance(number, int | np.integer) or number < 1:
@@ -83,6 +87,12 @@ class GAN(NetworkGame):
         self.batch_size = batch_size
         super().__init__(generator, discriminator, ("generator", "discriminator"))
         self.data = _as_data(data).to(self.device, self.dtype)
+        self.holdout = None if holdout is None else _as_data(holdout).to(self.device, self.dtype)
+        if self.holdout is not None and self.holdout.shape[1:] != self.data.shape[1:]:
+            raise InvalidInput(
+                "holdout should hold samples like the data, of shape "
+                f"{tuple(self.data.shape[1:])}; got {tuple(self.holdout.shape[1:])}."
+            )
         self._check_shapes()
         if self.objective.clip is not None:
             clip = self.objective.clip
@@ -129,9 +139,16 @@ class GAN(NetworkGame):
 
     def sample(self, rng: torch.Generator) -> GanBatch:
         """Return data drawn with replacement, noise, and blends for the penalty."""
+        return self._draw(self.data, rng)
+
+    def held_out_sample(self, rng: torch.Generator) -> GanBatch:
+        """Return a sample of the held-out data, or of the data where none are held out."""
+        return self._draw(self.data if self.holdout is None else self.holdout, rng)
+
+    def _draw(self, data: Tensor, rng: torch.Generator) -> GanBatch:
         size, device = self.batch_size, self.device
-        rows = torch.randint(len(self.data), (size,), generator=rng, device=device)
-        real = self.data.index_select(0, rows)
+        rows = torch.randint(len(data), (size,), generator=rng, device=device)
+        real = data.index_select(0, rows)
         blend = None
         if self.objective.penalty:
             shape = (size,) + (1,) * (real.dim() - 1)

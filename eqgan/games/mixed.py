@@ -83,6 +83,10 @@ class Mixed(ZeroSumGame):
         """Return a sample of the base game, shared by all pairs."""
         return self.base.sample(rng)
 
+    def held_out_sample(self, rng: torch.Generator) -> Any:
+        """Return a sample of the base game's held-out data."""
+        return self.base.held_out_sample(rng)
+
     def initial(self, rng: torch.Generator) -> Profile:
         """Return uniform weights; atom 0 is the base game's start, the others are random."""
         count = max(self.sizes)

@@ -1,0 +1,164 @@
+"""Gradient searches: what they find, whether they had finished, and on what it is measured."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import eqgan
+from eqgan import Constant, GradientOracle, Oracle, Profile, Response, certify
+from eqgan.games import GAN, DiracGAN, Mixed, NeuralGame
+
+
+class Ridge(eqgan.ZeroSumGame):
+    r"""A stationary point at zero that is no equilibrium: both players sit on a hilltop.
+
+    .. math:: f(x, y) = x^4/4 - x^2/2 + x y - y^4/4 + y^2/2
+
+    At (0, 0) both gradients vanish. Against y = 0 the minimiser gets -1/4 at x = 1 or -1, against
+    x = 0 the maximiser 1/4: the gap is exactly 1/2.
+    """
+
+    spaces = (eqgan.Euclidean((1,)), eqgan.Euclidean((1,)))
+    lipschitz = 10.0
+
+    def payoff(self, z: Profile, batch: object = None) -> Tensor:
+        x, y = z
+        return (x**4 / 4 - x**2 / 2 + x * y - y**4 / 4 + y**2 / 2).sum(-1)
+
+
+def test_a_stationary_point_that_is_no_equilibrium_gets_its_true_gap() -> None:
+    origin = ([0.0], [0.0])
+    naive = certify(Ridge(), origin, GradientOracle(restarts=0))
+    perturbed = certify(Ridge(), origin, GradientOracle(restarts=2))
+    assert naive.nash_conv == 0.0
+    assert perturbed.nash_conv == pytest.approx(0.5, abs=1e-6)
+    assert perturbed.nash_conv <= 0.5
+
+
+def test_curves_say_whether_searches_had_stopped_improving() -> None:
+    origin = ([0.0], [0.0])
+    short = certify(Ridge(), origin, GradientOracle(steps=8, rule=Constant(0.05)))
+    long = certify(Ridge(), origin, GradientOracle(steps=800, rule=Constant(0.05)))
+    assert short.search == "still improving for player 0 and player 1"
+    assert long.search == "had stopped improving"
+    assert short.search in repr(short)
+    assert certify(eqgan.games.rock_paper_scissors(), ([1, 0, 0], [1, 0, 0])).search == ""
+    curve = long.curves[0]
+    assert curve is not None
+    assert curve.steps == tuple(range(0, 801, 100))
+    assert curve.gains.shape == (3, 9)
+    assert bool((curve.gains.diff(dim=1) >= 0).all())
+    assert float(curve.gains[:, -1].max()) == pytest.approx(float(long.lower[0]), abs=1e-12)
+
+
+def test_a_budget_is_spent_only_while_it_helps() -> None:
+    rule = Constant(0.05)
+    origin = ([0.0], [0.0])
+    once = certify(Ridge(), origin, GradientOracle(steps=20, rule=rule))
+    more = certify(Ridge(), origin, GradientOracle(steps=20, rule=rule, budget=10_000))
+    assert once.search != more.search == "had stopped improving"
+    assert once.nash_conv < more.nash_conv == pytest.approx(0.5, abs=0.02)
+    assert all(curve is not None and curve.steps[-1] < 1000 for curve in more.curves)
+    tight = certify(Ridge(), origin, GradientOracle(steps=20, rule=rule, budget=30))
+    assert tight.curves[0] is not None
+    assert tight.curves[0].steps[-1] == 30
+    assert GradientOracle(steps=20, restarts=2, budget=50).evaluations == 150
+
+
+def test_warm_starts_go_on_where_an_earlier_search_ended() -> None:
+    rule = Constant(0.05)
+    origin = ([0.0], [0.0])
+    cold = certify(Ridge(), origin, GradientOracle(steps=20, rule=rule))
+    warm = certify(
+        Ridge(), origin, GradientOracle(steps=20, restarts=0, rule=rule, warm=cold.deviations)
+    )
+    assert cold.nash_conv < warm.nash_conv <= 0.5
+    mix = Mixed(DiracGAN("wasserstein", "r1", 1.0), (2, 1))
+    z = mix.random(mix.generator(0))
+    short = GradientOracle(steps=3, restarts=0)
+    first = certify(mix, z, short)
+    again = certify(mix, z, GradientOracle(steps=3, restarts=0, warm=first.deviations))
+    assert again.nash_conv >= first.nash_conv
+
+
+def test_a_warm_start_of_another_game_is_refused() -> None:
+    with pytest.raises(eqgan.InvalidInput, match=r"player 0 should have shapes \[\(1,\)\]"):
+        certify(Ridge(), ([0.0], [0.0]), GradientOracle(warm=Profile((torch.zeros(2),))))
+    with pytest.raises(eqgan.InvalidInput, match="warm should be a Profile"):
+        GradientOracle(warm=[1.0])  # type: ignore[arg-type]
+    with pytest.raises(eqgan.InvalidInput, match="budget >= steps"):
+        GradientOracle(steps=100, budget=50)
+
+
+def test_a_search_keeps_the_best_point_that_it_passed() -> None:
+    """A step too long overshoots in the end; what was found on the way still counts."""
+    origin = ([0.0], [0.0])
+    found = certify(Ridge(), origin, GradientOracle(steps=100, rule=Constant(1.2)))
+    assert found.nash_conv > 0.2
+
+
+class Fixed(Oracle):
+    """Deviates to given strategies, so that only the samples differ between seeds."""
+
+    how = "given deviations"
+
+    def __init__(self, deviations: tuple[Tensor, Tensor]) -> None:
+        self.deviations = deviations
+
+    def respond(self, game: eqgan.Game, z: Profile, player: int, rng: torch.Generator) -> Response:
+        return Response(game, z.replace(player, self.deviations[player]))
+
+
+def test_the_standard_error_covers_the_true_gap_as_often_as_it_should() -> None:
+    game = NeuralGame(
+        nn.Linear(1, 1),
+        nn.Linear(1, 1),
+        lambda x, y, h: (y(1 + 2 * h) - y(x(h))).mean(),
+        sample=lambda rng: torch.randn(16, 1, generator=rng),
+    )
+    # Slope and bias: E y(1 + 2h) - E y(x(h)) = w_y (1 - b_x).
+    z = (torch.tensor([0.5, 0.0]), torch.tensor([1.0, 0.0]))
+    oracle = Fixed((torch.tensor([0.1, 0.6]), torch.tensor([1.5, 0.0])))
+    truth = 0.6 + 0.5
+    # The streams of small neighbouring seeds are alike; these are far apart.
+    proofs = [certify(game, z, oracle, seed=10**6 + 7919 * seed) for seed in range(400)]
+    away = torch.tensor([(p.nash_conv - truth) / p.stderr for p in proofs])
+    # Student's t with 15 degrees of freedom; the shares have standard errors 0.024 and 0.012.
+    assert abs(float((away.abs() < 1).double().mean()) - 0.667) < 0.07
+    assert abs(float((away.abs() < 2).double().mean()) - 0.936) < 0.036
+    assert abs(float(away.mean())) < 0.2
+
+
+class Memory(nn.Module):
+    """A discriminator that is sure of one value of the data: a spike of height w at 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.height = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.height.tanh() * (x.abs() < 1e-3) + 0 * x
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_gaps_on_held_out_data_do_not_reward_learning_the_data_by_heart(mixed: bool) -> None:
+    train, other = torch.zeros(50, 1), torch.ones(50, 1)
+
+    def gap(**held_out: Tensor) -> float:
+        gan = GAN(nn.Linear(1, 1), Memory(), train, 1, "hinge", batch_size=64, **held_out)
+        game = Mixed(gan, (1, 1)) if mixed else gan
+        z = game.initial(game.generator(0))
+        proof = certify(game, z, GradientOracle(steps=100, restarts=0, rule=Constant(0.5)))
+        return proof.regrets["discriminator"]
+
+    by_heart = gap()
+    assert 0.9 < by_heart <= 1.0
+    assert gap(holdout=train) == pytest.approx(by_heart, abs=0.05)
+    assert gap(holdout=other) < 1e-3
+
+
+def test_held_out_data_should_be_like_the_data() -> None:
+    with pytest.raises(eqgan.InvalidInput, match=r"like the data, of shape \(2,\); got \(3,\)"):
+        GAN(nn.Linear(1, 2), nn.Linear(2, 1), torch.zeros(5, 2), 1, holdout=torch.zeros(5, 3))
