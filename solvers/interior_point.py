@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
 from eqgan.games.highs import solve_game
 from eqgan.games.matrix import MatrixGame, needs_table
@@ -198,9 +198,12 @@ def _crossed_over(state: InteriorState, onto: Crossover, above: float) -> Interi
     return dataclasses.replace(state, best=(x, y), gap=gap)
 
 
-def _by_simplex(a: Tensor, *guess: Tensor) -> tuple[Tensor, Tensor]:
+def _by_simplex(a: Tensor, *guess: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return what the simplex method finds, whatever the guess: where nothing else helps."""
-    x, y = solve_game(a.cpu().numpy())
+    try:
+        x, y = solve_game(a.cpu().numpy())
+    except UnsupportedGame:
+        return None
     return torch.as_tensor(x, device=a.device), torch.as_tensor(y, device=a.device)
 
 

@@ -18,6 +18,7 @@ small the games are.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterator
@@ -28,13 +29,14 @@ import torch
 from scipy.linalg.blas import dger
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
 from eqgan.games.highs import solve_game
 from eqgan.games.matrix import MatrixGame, needs_table
 from eqgan.games.supports import nearest
 from eqgan.profile import Profile
 from eqgan.solver import Solver
+from eqgan.solvers.interior_point import InteriorPoint
 
 PROFIT = 2e-13
 """Reduced profits below this are rounding; gaps grow to twice this, relative to the range."""
@@ -54,6 +56,9 @@ CACHED = 1 << 20
 FEW = 16
 """Batches of fewer games are solved one by one: short vectors do not pay."""
 
+MEDIUM = 64
+"""Up to so many actions a linear program is tried before interior points."""
+
 IDLE = 0.5
 """The finished games are taken out once they are this part of those at work."""
 
@@ -68,9 +73,9 @@ class Pivoting(Solver[bool]):
     of Harris's Devex rule, which saves up to nine pivots in ten where payoffs are badly scaled.
 
     A batch is pivoted in step, finished games being taken out. Every game's gap is measured, in
-    float64; where rounding or cycling has spoilt it, the indifference equations on the supports
-    and then a linear program are tried, and the best answer
-    is kept. Payoffs that tie to ten digits, and no more, may leave gaps of 1e-10 of their range.
+    float64; where rounding or cycling has spoilt it, the indifference equations on the supports, a
+    linear program and interior points are tried, and the best answer is kept. Payoffs that tie to
+    ten digits, and no more, may leave gaps of 1e-10 of their range.
 
     The first choice for games of up to some three hundred actions, and for batches of thousands.
 
@@ -171,13 +176,29 @@ def _again(game: Tensor, x: Tensor, y: Tensor, accuracy: float) -> tuple[Tensor,
 
 
 def _answers(a: Tensor, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield `(x, y)`, equalizers on their supports, and what a linear program finds."""
+    """Yield `(x, y)`, equalizers on their supports, and what slower methods find."""
     yield x, y
     equalizers = nearest(a, x > 0, y > 0, x, y)
     if equalizers is not None:
         yield equalizers
-    p, q = (torch.as_tensor(s).to(a.device) for s in solve_game(a.cpu().numpy()))
+    # What spoils a tableau is hard on linear programs too, and larger ones then take long.
+    if min(a.shape) <= MEDIUM:
+        with contextlib.suppress(UnsupportedGame):
+            p, q = (torch.as_tensor(s).to(a.device) for s in solve_game(a.cpu().numpy()))
+            yield p, q
+    # They ask for the linear program themselves where they fail.
+    p, q = _by_interior_points(a)
     yield p, q
+
+
+def _by_interior_points(a: Tensor) -> list[Tensor]:
+    game, method = MatrixGame(a), InteriorPoint()
+    rng = game.generator(0)
+    z = game.initial(rng)
+    state = method.init(game, z)
+    while not method.finished(state):
+        z, state = method.step(game, z, state, rng)
+    return z.leaves()
 
 
 def _together(b: int, m: int, n: int, device: torch.device) -> int:

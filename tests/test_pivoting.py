@@ -16,7 +16,7 @@ from torch import Tensor
 import eqgan
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.games import MatrixGame
-from eqgan.solvers import LinearProgram, Pivoting, pivoting
+from eqgan.solvers import LinearProgram, Pivoting, interior_point, pivoting
 from eqgan.solvers.pivoting import solve_games
 
 ACCURATE = 1e-12
@@ -212,6 +212,29 @@ def test_games_that_pivots_leave_unsolved_are_solved_again(
     assert_strategies(x)
     assert_strategies(y)
     assert float(relative_gaps(a, x, y).max()) <= 1e-9
+
+
+@pytest.mark.parametrize(("m", "n", "seed"), [(47, 103, 7), (66, 106, 12), (91, 108, 16)])
+@pytest.mark.parametrize("solver", ["auto", "interior_point", "linear_program"])
+def test_rows_of_sizes_sixteen_digits_apart_have_an_answer(
+    solver: str, m: int, n: int, seed: int
+) -> None:
+    """Rounding spoils the tableau, and HiGHS gives up at the tolerance that is asked for first."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(m, n)) * 10.0 ** rng.uniform(-8, 8, (m, 1))
+    run = eqgan.solve(MatrixGame(a), solver, tol=1e-9)
+    assert run.certificate.nash_conv <= (1e-6 if solver == "linear_program" else 1e-9) * np.ptp(a)
+
+
+def test_an_answer_without_any_linear_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gives_up(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        raise UnsupportedGame("HiGHS could not solve the game.")
+
+    monkeypatch.setattr(pivoting, "_limit", lambda m, n: 2)
+    monkeypatch.setattr(pivoting, "solve_game", gives_up)
+    monkeypatch.setattr(interior_point, "solve_game", gives_up)
+    a = normal(8, 8)[:5]
+    assert float(relative_gaps(a, *solve_games(a)).max()) <= 1e-9
 
 
 def test_an_ill_conditioned_game_spoils_no_other() -> None:

@@ -8,6 +8,9 @@ import numpy as np
 
 from eqgan.errors import UnsupportedGame
 
+TRIES = (("highs", 1e-10), ("highs", 1e-7), ("highs-ipm", 1e-7))
+"""Methods and tolerances, in this order: badly scaled programs make the first of them give up."""
+
 
 def solve_game(a: Any) -> tuple[np.ndarray, np.ndarray]:
     r"""Return optimal strategies of both players: one linear program gives both, one as duals.
@@ -38,16 +41,23 @@ def solve_game(a: Any) -> tuple[np.ndarray, np.ndarray]:
         return np.full(m, 1 / m), np.full(n, 1 / n)
     scaled = within_one(a, low, high)
     ones = np.ones((n, 1))
-    program = linprog(
-        c=np.append(np.zeros(m), -1.0),
-        A_ub=hstack((-scaled.T, ones), "csr") if issparse(a) else np.hstack((-scaled.T, ones)),
-        b_ub=np.zeros(n),
-        A_eq=np.append(np.ones(m), 0.0)[None],
-        b_eq=[1.0],
-        bounds=[(0, None)] * m + [(None, None)],
-        method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
+    system = hstack((-scaled.T, ones), "csr") if issparse(a) else np.hstack((-scaled.T, ones))
+    for method, tolerance in TRIES:
+        program = linprog(
+            c=np.append(np.zeros(m), -1.0),
+            A_ub=system,
+            b_ub=np.zeros(n),
+            A_eq=np.append(np.ones(m), 0.0)[None],
+            b_eq=[1.0],
+            bounds=[(0, None)] * m + [(None, None)],
+            method=method,
+            options={
+                "primal_feasibility_tolerance": tolerance,
+                "dual_feasibility_tolerance": tolerance,
+            },
+        )
+        if program.x is not None:
+            break
     if program.x is None:
         raise UnsupportedGame(f"HiGHS could not solve the game: {program.message}")
     return normalised(program.x[:m]), normalised(-program.ineqlin.marginals)
