@@ -320,7 +320,9 @@ def games() -> None:
 
 @main.command()
 @click.option("--out", default="out", show_default=True, type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder in MNIST's format.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder in MNIST's format, or of pictures."
+)
 @click.option("--quick", is_flag=True, help="A few seconds: the same studies, hardly trained.")
 @one_line_errors
 def demo(out: Path, data: Path | None, quick: bool) -> None:

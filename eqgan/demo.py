@@ -330,11 +330,11 @@ def pictures(report: Report, effort: Effort, images: Tensor) -> None:
 
 
 def image_gan(images: Tensor, width: int) -> GAN:
-    """Return a DCGAN on square images `(N, 1, side, side)`."""
-    side = images.shape[-1]
+    """Return a DCGAN on square images `(N, channels, side, side)`."""
+    channels, side = images.shape[1], images.shape[3]
     return GAN(
-        dcgan_generator(side, 1, noise_dim=32, width=width),
-        dcgan_discriminator(side, 1, width=width),
+        dcgan_generator(side, channels, noise_dim=32, width=width),
+        dcgan_discriminator(side, channels, width=width),
         images,
         noise_dim=32,
         objective="non_saturating",

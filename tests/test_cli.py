@@ -275,7 +275,7 @@ def test_progress_never_reaches_standard_output():
         (["compare", "oneill", "nothing"], "No game is called 'nothing'"),
         (["compare", "oneill", "--solvers", "averaged,nothing"], "No solver is called 'nothing'"),
         (["compare", "oneill", "--evaluations", "0"], "evaluations should be"),
-        (["demo", "--data", "absent"], "absent should hold"),
+        (["demo", "--data", "absent"], "absent should be a folder of pictures"),
     ],
 )
 def test_wrong_inputs_get_one_line_and_exit_code_2(tmp_path, monkeypatch, words, said):

@@ -1,6 +1,7 @@
 """Data: known modes, digits, and files that may be damaged or hostile."""
 
 import gzip
+import math
 import re
 import struct
 import sys
@@ -19,6 +20,7 @@ from eqgan.gan.metrics import modes
 torch.set_num_threads(1)
 
 FASHION = Path(__file__).resolve().parents[2] / "shared" / "data" / "fashion-mnist"
+TRAIN_IMAGES = "train-images-idx3-ubyte"
 CODES = {0x08: "B", 0x09: "b", 0x0B: "h", 0x0C: "i", 0x0D: "f", 0x0E: "d"}
 DTYPES = {
     0x08: torch.uint8,
@@ -63,7 +65,9 @@ def test_the_grid_is_pacgans():
     assert modes(mixture.samples, mixture.means, mixture.std, share=0.02).captured == 25
 
 
-@pytest.mark.parametrize("make", [data.ring, data.grid])
+@pytest.mark.parametrize(
+    "make", [data.ring, data.grid, lambda n, seed: data.gaussians(n, [0, 9], 1.0, seed)]
+)
 def test_equal_seeds_give_equal_bits_and_the_global_generator_is_left_alone(make):
     before = torch.random.get_rng_state()
     first, again, other = make(50, seed=1), make(50, seed=1), make(50, seed=2)
@@ -93,6 +97,40 @@ def test_senseless_mixtures_are_refused(make, wrong):
     name = list(wrong)[-1]
     with pytest.raises(InvalidInput, match=f"^{name} should be"):
         make(**wrong)
+
+
+def test_gaussians_on_a_line():
+    mixture = data.gaussians(50_000, [-3.0, 0.0, 5.0], std=0.1, seed=1)
+    assert mixture.samples.shape == (50_000, 1)
+    assert mixture.means.tolist() == [[-3.0], [0.0], [5.0]]
+    found = modes(*mixture, share=0.3)
+    assert found.captured == 3
+    # Within 3 sigma of a Gaussian on the line: erf(3 / sqrt 2).
+    assert found.high_quality == pytest.approx(0.99730, abs=0.001)
+
+
+def test_gaussians_in_space():
+    mixture = data.gaussians(10, torch.eye(4), std=1e-3)
+    assert mixture.samples.shape == (10, 4)
+    assert modes(*mixture).captured > 1
+
+
+@pytest.mark.parametrize(
+    "means", [[], 3.0, [[1.0], [1.0, 2.0]], "mean", [float("nan")], torch.zeros(2, 2, 2), [[]]]
+)
+def test_senseless_means_are_refused(means):
+    with pytest.raises(InvalidInput, match=r"^means should be K finite numbers"):
+        data.gaussians(5, means, std=1.0)
+
+
+def test_the_swiss_roll_is_a_spiral():
+    points = data.swiss_roll(2000, radius=3.0, std=1e-5).double()
+    radius, angle = points.norm(dim=1), torch.atan2(points[:, 1], points[:, 0])
+    assert 1.0 - 1e-3 < float(radius.min()) < 1.05
+    assert 2.95 < float(radius.max()) < 3.0 + 1e-3
+    # The angle is the turn, which the radius counts.
+    turn = radius / 3.0 * 4.5 * math.pi
+    assert float(((turn - angle + math.pi) % (2 * math.pi) - math.pi).abs().max()) < 1e-3
 
 
 # -- digits --------------------------------------------------------------------------------------
@@ -235,7 +273,7 @@ def test_any_damage_is_either_read_or_refused_in_a_sentence(tmp_path, draws, zip
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_images_of_a_folder_lie_between_minus_one_and_one(tmp_path, suffix):
-    write(tmp_path, idx_bytes([2, 1, 3], [0, 255, 51, 0, 0, 0]), data.TRAIN_IMAGES + suffix)
+    write(tmp_path, idx_bytes([2, 1, 3], [0, 255, 51, 0, 0, 0]), TRAIN_IMAGES + suffix)
     images = data.images(tmp_path)
     assert images.shape == (2, 1, 1, 3)
     torch.testing.assert_close(images[0, 0, 0], torch.tensor([-1.0, 1.0, -0.6]))
@@ -245,7 +283,7 @@ def test_images_of_a_folder_lie_between_minus_one_and_one(tmp_path, suffix):
     "payload", [idx_bytes([4], range(4)), idx_bytes([1, 1, 1], [3], 0x0B), idx_bytes([0, 2, 2], [])]
 )
 def test_a_folder_whose_file_holds_no_images_is_refused(tmp_path, payload):
-    write(tmp_path, payload, data.TRAIN_IMAGES)
+    write(tmp_path, payload, TRAIN_IMAGES)
     with pytest.raises(UnreadableFile, match="should hold grey images"):
         data.images(tmp_path)
 

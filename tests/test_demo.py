@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 import eqgan
 from eqgan import demo
-from eqgan.data import TRAIN_IMAGES
 from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.report import Report
 
@@ -103,7 +102,7 @@ def tiny_images(folder, side=8, count=12):
     rng = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (count * side * side,), generator=rng).tolist()
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", count, side, side)
-    (folder / TRAIN_IMAGES).write_bytes(header + bytes(pixels))
+    (folder / "train-images-idx3-ubyte").write_bytes(header + bytes(pixels))
     return folder
 
 
@@ -120,11 +119,17 @@ def test_equal_seeds_give_equal_gaps_whatever_the_global_generator_does(tmp_path
 
 
 def test_a_folder_without_images_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(UnreadableFile, match="should hold train-images"):
+    with pytest.raises(UnreadableFile, match=r"neither train-.*-ubyte nor any picture"):
         demo.run_demo(tmp_path / "out", data=tmp_path, quick=True)
     with pytest.raises(InvalidInput, match=r"multiple of 4; got 7 x 7"):
         demo.run_demo(tmp_path / "out", data=tiny_images(tmp_path / "odd", side=7), quick=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_coloured_pictures_serve_too():
+    rng = torch.Generator().manual_seed(0)
+    game = demo.image_gan(2 * torch.rand(20, 3, 8, 8, generator=rng) - 1, width=8)
+    assert eqgan.solve(game, max_steps=1).profile.is_finite()
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason=f"Fashion-MNIST is not at {FASHION}")

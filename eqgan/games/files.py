@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from eqgan.checkpoint import write_atomically
-from eqgan.data import DEFLATE_RATIO
+from eqgan.data.idx_files import DEFLATE_RATIO
 from eqgan.errors import EqganError, InvalidInput, UnreadableFile
 from eqgan.games.gambit import nfg_text, parse_nfg
 from eqgan.games.matrix import MatrixGame
