@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -101,29 +103,73 @@ def test_neighbours_know_collapse_from_noise() -> None:
     assert itself.density == pytest.approx(6 / 5)
 
 
-@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance` will save")
-def test_another_library_agrees() -> None:
-    why = "torchmetrics is not installed"
-    frechet = pytest.importorskip("torchmetrics.image.fid", reason=why)
-    kernel = pytest.importorskip("torchmetrics.image.kid", reason=why)
+class Same(torch.nn.Module):
+    """Features that are the samples themselves."""
 
-    class Same(torch.nn.Module):
-        num_features = 6
+    num_features = 6
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x.flatten(1)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1)
 
-    real, fake = normal(400, 6).float(), (1.3 * normal(300, 6, seed=1) + 0.2).float()
-    fid = frechet.FrechetInceptionDistance(feature=Same(), input_img_size=(1, 2, 3))
-    fid.set_dtype(torch.float64)
-    kid = kernel.KernelInceptionDistance(feature=Same(), subsets=1, subset_size=300)
+
+def another_librarys(module: str) -> Any:
+    return pytest.importorskip(f"torchmetrics.image.{module}", reason="no torchmetrics installed")
+
+
+@pytest.mark.filterwarnings("ignore:Metric `.*` will save all extracted features")
+def test_distances_agree_with_another_library() -> None:
+    frechet = another_librarys("fid").FrechetInceptionDistance
+    kernel = another_librarys("kid").KernelInceptionDistance
+    real, fake = normal(300, 6), 1.3 * normal(300, 6, seed=1) + 0.2
+    fid = frechet(feature=Same(), input_img_size=(1, 2, 3)).set_dtype(torch.float64)
+    # All samples in one subset, so that chance has no part in it.
+    kid = kernel(feature=Same(), subsets=1, subset_size=300)
     for metric in (fid, kid):
-        metric.update(real.reshape(-1, 1, 2, 3).double(), real=True)
-        metric.update(fake.reshape(-1, 1, 2, 3).double(), real=False)
-    assert frechet_distance(real, fake) == pytest.approx(float(fid.compute()), rel=1e-5)
-    # All of `fake` is in its one subset; of `real` both libraries draw 300, not the same ones.
-    ours = kernel_distance(real, fake, subsets=200, size=300)
-    assert float(kid.compute()[0]) == pytest.approx(ours.mean, abs=5 * ours.std)
+        metric.update(real.reshape(-1, 1, 2, 3), real=True)
+        metric.update(fake.reshape(-1, 1, 2, 3), real=False)
+    assert frechet_distance(real, fake) == pytest.approx(float(fid.compute()), rel=1e-9)
+    assert kernel_distance(real, fake).mean == pytest.approx(float(kid.compute()[0]), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `.*` will save all extracted features")
+@pytest.mark.filterwarnings("ignore:std..: degrees of freedom")
+def test_classifier_score_agrees_with_another_library() -> None:
+    score = another_librarys("inception").InceptionScore(feature=Same(), splits=1)
+    logits = 5 * normal(300, 6)
+    score.update(logits.reshape(-1, 1, 2, 3))
+    ours = classifier_score(logits, splits=1).mean
+    assert ours == pytest.approx(float(score.compute()[0]), rel=1e-9)
+
+
+def test_kernel_distance_of_subsets_is_their_mean_and_spread() -> None:
+    real, fake = normal(300, 3), normal(200, 3, seed=1) + 0.5
+    whole = kernel_distance(real[:200], fake)
+    assert whole.std == 0
+    parts = kernel_distance(real, fake, subsets=200, size=50)
+    assert parts.mean == pytest.approx(whole.mean, abs=0.1 * whole.mean + parts.std)
+    assert parts.std > 0
+    assert parts == kernel_distance(real, fake, subsets=200, size=50)
+    assert parts != kernel_distance(real, fake, subsets=200, size=50, seed=1)
+
+
+def test_neighbours_are_their_definition() -> None:
+    real, fake, k = normal(30, 2), 0.8 * normal(25, 2, seed=1) + 0.3, 3
+
+    def radius(points: torch.Tensor, i: int) -> float:
+        return sorted(float((points[i] - p).norm()) for p in points)[k]
+
+    real_balls, fake_balls = ([radius(s, i) for i in range(len(s))] for s in (real, fake))
+    apart = [[float((x - y).norm()) for y in fake] for x in real]
+    n, m = len(real), len(fake)
+    hits = sum(apart[i][j] <= real_balls[i] for i in range(n) for j in range(m))
+    found = neighbours(real, fake, k)
+    assert found.density == pytest.approx(hits / (k * m))
+    plausible = sum(any(apart[i][j] <= real_balls[i] for i in range(n)) for j in range(m))
+    assert found.precision == pytest.approx(plausible / m)
+    made = sum(any(apart[i][j] <= fake_balls[j] for j in range(m)) for i in range(n))
+    assert found.recall == pytest.approx(made / n)
+    covered = sum(min(apart[i]) <= real_balls[i] for i in range(n))
+    assert found.coverage == pytest.approx(covered / n)
 
 
 def test_a_classifier_learns_digits_and_scores_them() -> None:
@@ -148,11 +194,13 @@ def test_a_classifier_learns_digits_and_scores_them() -> None:
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Fashion-MNIST is not beside the project")
 def test_a_classifier_learns_clothes() -> None:
+    """On the official split; at most a minute of one thread's time."""
     torch.set_num_threads(1)
-    images = data.idx(FASHION / "train-images-idx3-ubyte.gz")[:20_000, None].float() / 127.5 - 1
-    labels = data.idx(FASHION / "train-labels-idx1-ubyte.gz")[:20_000]
-    model = train_classifier(images[:18_000], labels[:18_000], epochs=3)
-    assert model.accuracy(images[18_000:], labels[18_000:]) > 0.83
+    started = time.process_time()
+    model = train_classifier(data.images(FASHION), data.labels(FASHION), epochs=2)
+    assert time.process_time() - started < 60
+    accuracy = model.accuracy(data.images(FASHION, split="test"), data.labels(FASHION, "test"))
+    assert accuracy > 0.88
 
 
 WRONG = {

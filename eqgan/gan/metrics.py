@@ -128,7 +128,8 @@ def kernel_distance(
         real: Features of data, `(N, d)`.
         fake: Features of generated samples, `(M, d)`.
         subsets: How many random subsets the estimate is averaged over.
-        size: Samples in each, of both sides; at most what there is.
+        size: Samples in each, of both sides; at most what there is. Where all samples of both
+            sides fit there is one subset, and no spread.
         seed: Seed of the subsets.
 
     References:
@@ -142,6 +143,8 @@ def kernel_distance(
     """
     real, fake = _features(real, fake, least=2)
     size = min(size, len(real), len(fake))
+    if size == len(real) == len(fake):
+        subsets = 1  # There is only this one.
     rng = torch.Generator(real.device).manual_seed(seed)
     found = []
     for _ in range(subsets):
