@@ -1,0 +1,143 @@
+"""Quality of generated samples in the trace of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eqgan.data import GaussianMixture
+from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.gan.metrics import (
+    Modes,
+    Neighbours,
+    classifier_score,
+    frechet_distance,
+    kernel_distance,
+    modes,
+    neighbours,
+)
+
+if TYPE_CHECKING:
+    from eqgan.loop import Progress
+
+DISTANCES = ("frechet", "kernel", *Neighbours._fields)
+SUBSETS = 10
+"""Of the kernel distance, where there is more than one."""
+
+LEAST = 10
+"""Samples, for five neighbours and for ten parts of a score."""
+
+
+class Quality:
+    """A callback of `solve` that measures what the generator makes, for the trace.
+
+    Against a `GaussianMixture` the columns are ``captured``, ``high_quality`` and ``reverse_kl``
+    (see `eqgan.gan.metrics.modes`). Against samples they are ``frechet``, ``kernel``,
+    ``precision``, ``recall``, ``density`` and ``coverage``, all in features and over equally many
+    real and generated samples. A classifier adds ``classifier_score``.
+
+    Samples that are not finite are measured as NaN: the run goes on to say what became of it.
+
+    Args:
+        reference: A `GaussianMixture`, or real samples `(N, *data)`.
+        features: Maps samples to features `(N, d)`, such as ``ImageClassifier.features``; the
+            samples' own entries if ``None``. Called without a graph.
+        classifier: Maps samples to logits `(N, classes)`.
+        samples: How many are generated each time, and compared with as many real ones.
+        every: Solver steps between measurements; the checks of the run (``check_every``) that are
+            multiples of it, and the last, are measured.
+        seed: Seed of the noise, the same each time, and of the choice of real samples.
+
+    Raises:
+        InvalidInput: Nothing to compare with, or numbers that make no measurement.
+        UnsupportedGame: When called by a run of a game that generates no samples.
+
+    Example:
+        >>> import eqgan
+        >>> from torch import nn
+        >>> data = eqgan.data.ring(500)
+        >>> gan = eqgan.games.GAN(nn.Linear(2, 2), nn.Linear(2, 1), data.samples, noise_dim=2)
+        >>> quality = Quality(data, every=10)
+        >>> run = eqgan.solve(gan, max_steps=20, check_every=5, callbacks=[quality])
+        >>> [math.isnan(share) for share in run.trace.column("high_quality")]
+        [False, True, False, True, False]
+    """
+
+    def __init__(
+        self,
+        reference: GaussianMixture | Tensor,
+        features: Callable[[Tensor], Tensor] | None = None,
+        classifier: Callable[[Tensor], Tensor] | None = None,
+        *,
+        samples: int = 1000,
+        every: int = 1,
+        seed: int = 0,
+    ) -> None:
+        for name, number, least in (("samples", samples, LEAST), ("every", every, 1)):
+            if not isinstance(number, int | np.integer) or number < least:
+                raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
+        if any(f is not None and not callable(f) for f in (features, classifier)):
+            raise InvalidInput("features and classifier should be functions of samples, or None.")
+        self.features, self.classifier = features, classifier
+        self.samples, self.every, self.seed = int(samples), int(every), int(seed)
+        self.known: Tensor | None = None
+        self.mixture = reference if isinstance(reference, GaussianMixture) else None
+        self.columns = list(Modes._fields if self.mixture else DISTANCES)
+        if classifier is not None:
+            self.columns.append("classifier_score")
+        if not isinstance(reference, GaussianMixture):
+            self.real = _chosen(reference, self.samples, self.seed)
+            self.samples = len(self.real)
+
+    def __call__(self, progress: Progress) -> dict[str, float] | None:
+        """Return the numbers of what the solver proposes, when it is time to."""
+        if progress.step % self.every and progress.step != progress.max_steps:
+            return None
+        generate = getattr(progress.game, "generate", None)
+        if generate is None:
+            raise UnsupportedGame(
+                "Quality measures what a GAN, or a mixture of them, generates; got "
+                f"{type(progress.game).__name__}."
+            )
+        return self.measure(generate(progress.profile, self.samples, seed=self.seed))
+
+    @torch.no_grad()
+    def measure(self, fake: Tensor) -> dict[str, float]:
+        """Return the numbers for generated samples, `(N, *data)`, wherever they come from."""
+        seen = fake if self.mixture else self._seen(fake)
+        if not bool(torch.isfinite(seen).all()):
+            return dict.fromkeys(self.columns, math.nan)
+        if self.mixture:
+            numbers = modes(seen, self.mixture.means, self.mixture.std)._asdict()
+        else:
+            if self.known is None:
+                self.known = self._seen(self.real.to(fake.device))
+            kernel = kernel_distance(self.known, seen, subsets=SUBSETS, seed=self.seed)
+            numbers = {
+                "frechet": frechet_distance(self.known, seen),
+                "kernel": kernel.mean,
+                **neighbours(self.known, seen)._asdict(),
+            }
+        if self.classifier is not None:
+            numbers["classifier_score"] = classifier_score(self.classifier(fake)).mean
+        return numbers
+
+    def _seen(self, samples: Tensor) -> Tensor:
+        return (samples if self.features is None else self.features(samples)).flatten(1)
+
+
+def _chosen(reference: Tensor, samples: int, seed: int) -> Tensor:
+    if not isinstance(reference, Tensor) or reference.dim() < 2 or len(reference) < LEAST:
+        got = tuple(reference.shape) if isinstance(reference, Tensor) else reference
+        raise InvalidInput(
+            "Quality compares with a GaussianMixture, such as eqgan.data.ring(1000), or with at "
+            f"least {LEAST} real samples, a tensor (N, *data); got {got!r}."
+        )
+    rng = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(reference), generator=rng)[:samples]
+    return reference.detach()[rows.to(reference.device)]
