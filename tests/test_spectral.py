@@ -53,6 +53,10 @@ def test_singular_values_that_lie_close_cannot_fool_it() -> None:
         assert 1 - 1e-3 < found <= 1 + 1e-9
 
 
+def test_many_equal_singular_values_do_not_underflow() -> None:
+    assert float(largest_singular_value(torch.eye(600))) == pytest.approx(1.0, rel=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 def test_scale_does_not_matter(scale: float) -> None:
     matrix = normal(6, 9).float()
