@@ -242,8 +242,9 @@ class Box(Space[Tensor]):
 
     def minimizer(self, g: Tensor) -> Tensor:
         """Return the corner opposite to `g` (the middle where an entry of `g` is zero)."""
-        corner = torch.where(g > 0, self.low, self.high).to(g.dtype)
-        return torch.where(g == 0, 0.5 * (self.low + self.high), corner).to(g.dtype)
+        # Between two numbers `where` takes single precision, whatever that of `g`.
+        low, high, middle = g.new_tensor([self.low, self.high, 0.5 * (self.low + self.high)])
+        return torch.where(g == 0, middle, torch.where(g > 0, low, high))
 
     def center(self, batch: tuple[int, ...] = (), **options: Any) -> Tensor:
         """Return the middle of the box."""

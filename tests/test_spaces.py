@@ -142,3 +142,8 @@ def test_simplex_projection_of_large_entries_stays_in_the_set(
 def test_a_number_is_a_shape() -> None:
     assert Euclidean(3) == Euclidean((3,))
     assert Box(2).center().shape == (2,)
+
+
+def test_corners_of_a_box_are_its_own_in_double_precision() -> None:
+    g = torch.tensor([1.0, -1.0, 0.0], dtype=torch.float64)
+    assert Box((3,), -0.1, 0.3).minimizer(g).tolist() == [-0.1, 0.3, 0.5 * (-0.1 + 0.3)]
