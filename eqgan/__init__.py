@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from eqgan import data, games, gan
+from eqgan.bounds import BoundOracle
 from eqgan.certificate import Certificate, certify
 from eqgan.compare import Comparison, compare
 from eqgan.errors import (
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adam",
     "Ball",
+    "BoundOracle",
     "Box",
     "Certificate",
     "CheckpointError",

@@ -36,6 +36,7 @@ class Certificate:
         players: What the players are called.
         deviations: The deviation that was found for each player; ``None`` where gaps are known in
             closed form. `GradientOracle(warm=...)` starts from them.
+        proof: What the upper bounds were proved for, or why there are none.
         curves: How the search for each player's deviation went, ``None`` where there was none.
     """
 
@@ -46,6 +47,7 @@ class Certificate:
     how: str
     players: tuple[str, ...] = ("player 0", "player 1")
     deviations: Profile | None = None
+    proof: str = ""
     curves: tuple[Curve | None, ...] = ()
 
     @property
@@ -106,6 +108,7 @@ class Certificate:
         elif bool(torch.isfinite(most).all()):
             found, kind = f"{worst} <= NashConv <= {float(most.max()):.4g}", "proved on both sides"
         how = ", ".join(filter(None, (self.how, self.search)))
+        how = "; ".join(filter(None, (how, self.proof)))
         return f"Certificate({found}{spread}{batch}; {kind}: {how})"
 
 
@@ -221,9 +224,10 @@ def _searched(game: Game, z: Profile, oracle: Oracle, seed: int, batches: int) -
         upper,
         values.mean(0),
         error,
-        "; ".join(filter(None, (oracle.how, *(r.proof for r in responses)))),
+        oracle.how,
         game.players,
         Profile(r.deviated[player] for player, r in enumerate(responses)),
+        "; ".join(r.proof for r in responses if r.proof),
         tuple(r.curve for r in responses),
     )
 

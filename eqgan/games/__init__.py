@@ -16,6 +16,7 @@ from eqgan.games.continuous import ContinuousGame
 from eqgan.games.deployment import Blotto
 from eqgan.games.files import load, save
 from eqgan.games.finite_gan import FiniteGAN
+from eqgan.games.fixed_gan import FixedGAN
 from eqgan.games.gan import GAN, GanBatch
 from eqgan.games.generators import random_game, tournament
 from eqgan.games.interdiction import PathInterdiction, Route
@@ -37,6 +38,7 @@ __all__ = [
     "ContinuousGame",
     "DiracGAN",
     "FiniteGAN",
+    "FixedGAN",
     "GanBatch",
     "LowRank",
     "MatrixFree",

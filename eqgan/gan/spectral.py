@@ -76,6 +76,21 @@ def spectral_norm(module: nn.Module) -> nn.Module:
     return normed
 
 
+def largest_norm(layer: nn.Linear) -> float | None:
+    """Return what the norm of a layer's matrix is at most, whatever its parameters.
+
+    ``None`` unless `spectral_norm` divides it. The norm by which it is divided is found too small
+    by the share that `SQUARINGS` leaves, so that this is a little more than 1.
+    """
+    if not parametrize.is_parametrized(layer, "weight"):
+        return None
+    chain: Any = layer.parametrizations
+    if [type(part) for part in chain["weight"]] != [_Divided]:
+        return None
+    smaller = min(layer.in_features, layer.out_features)
+    return float(smaller ** (2.0 ** -(SQUARINGS + 1))) * (1 + 1e-9)
+
+
 class _Divided(nn.Module):
     """Divides a weight by its spectral norm."""
 
