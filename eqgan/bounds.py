@@ -34,6 +34,17 @@ INVERSE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
 """Activations that keep a generator's samples in a box, and what they make a point of it of."""
 
 
+SINGLE = (
+    *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.GroupNorm, nn.Flatten, nn.Unflatten),
+    *(nn.Identity, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, nn.Upsample),
+    *(nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.SiLU, nn.GELU, nn.ELU),
+)
+"""Layers that look at the samples of a batch one by one."""
+
+FORWARDS = {layer.forward for layer in SINGLE}
+"""And what they compute: a subclass may compute anything, but for a parametrised layer's."""
+
+
 @dataclass(frozen=True)
 class BoundOracle(Oracle):
     r"""Bounds a GAN's gap on fixed samples from below and from above.
@@ -47,8 +58,9 @@ class BoundOracle(Oracle):
     **Discriminator.** It receives no more than the best function of a class that it is proved to
     lie in (`eqgan.gan.ceilings`), the tightest of these:
 
-    - all functions, for every network: on finite samples the best one is known. It may know them by
-      heart, so the bound is loose where data and generated samples share no point;
+    - all functions of a sample, for every network that looks at samples one by one: on finite
+      samples the best one is known. It may know them by heart, so the bound is loose where data and
+      generated samples share no point;
     - functions of Lipschitz constant L: of layers of `Linear`, `ReLU`, `LeakyReLU`, `Tanh` and
       `Sigmoid` under `eqgan.gan.spectral_norm` (L hardly above 1) or with clipped weights (L the
       product of their largest possible norms). For the Wasserstein payoff it is L times the exact
@@ -110,7 +122,7 @@ class BoundOracle(Oracle):
         if isinstance(game, FixedGAN):
             return self.search.unsupported(game)
         return (
-            "upper bounds are proved on fixed samples of a GAN: certify "
+            "upper bounds are proved on fixed samples, of a GAN without mixtures: certify "
             "eqgan.games.FixedGAN.draw(gan, 1000) at the same profile"
         )
 
@@ -155,6 +167,7 @@ class BoundOracle(Oracle):
         known: list[tuple[float, str]] = []
         reasons: list[str] = []
         try:
+            _check_single(game.networks[1].module)
             most = ceilings.all_functions(objective, game.data, fake)
             known.append((float(most), "every discriminator"))
         except UnsupportedGame as error:
@@ -179,11 +192,13 @@ def lipschitz_constant(game: FixedGAN) -> float:
     Raises:
         UnsupportedGame: A layer that is not known to have one, or weights without a bound.
     """
-    space, constant = game.spaces[1], 1.0
-    for layer in flattened(game.networks[1].module):
+    space, network, constant = game.spaces[1], game.networks[1], 1.0
+    # Frozen weights lie outside the set.
+    clipped = {id(network.module.get_parameter(name)) for name in network.names}
+    for layer in flattened(network.module):
         if isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward:
             norm = largest_norm(layer)
-            if norm is None and isinstance(space, Box) and type(layer) is nn.Linear:
+            if norm is None and isinstance(space, Box) and id(layer.weight) in clipped:
                 entry = max(abs(space.low), abs(space.high))
                 norm = entry * math.sqrt(layer.in_features * layer.out_features)
             if norm is None:
@@ -202,6 +217,19 @@ def lipschitz_constant(game: FixedGAN) -> float:
                 "Linear, ReLU, LeakyReLU, Tanh and Sigmoid in a Sequential have one."
             )
     return constant
+
+
+def _check_single(network: nn.Module) -> None:
+    """Raise unless the output for a sample is known not to depend on the rest of its batch."""
+    hooked = network._forward_hooks or network._forward_pre_hooks
+    if type(network).forward is nn.Sequential.forward and not hooked:
+        for part in network.children():
+            _check_single(part)
+    elif hooked or not isinstance(network, SINGLE) or type(network).forward not in FORWARDS:
+        raise UnsupportedGame(
+            f"A {type(network).__name__} is not known to look at a batch sample by sample, as a "
+            "function of samples does."
+        )
 
 
 def _output_box(generator: nn.Module) -> tuple[float, float]:

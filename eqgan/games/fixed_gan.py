@@ -46,8 +46,9 @@ class FixedGAN(GAN):
     stochastic = False
 
     def __init__(self, gan: GAN, real: Any, noise: Any) -> None:
-        if not isinstance(gan, GAN):
-            raise InvalidInput(f"FixedGAN expects a GAN; got {type(gan).__name__}.")
+        if type(gan) not in (GAN, FixedGAN):
+            # A subclass may have another payoff.
+            raise InvalidInput(f"FixedGAN expects a plain GAN; got {type(gan).__name__}.")
         modules = [n.to_module(n.vector()).double() for n in gan.networks]
         inputs = torch.as_tensor(noise)
         if inputs.dim() != 2 or inputs.shape[1] != gan.noise_dim or len(inputs) == 0:
