@@ -148,12 +148,19 @@ class Mixed(ZeroSumGame):
     def deviations(self, z: Profile, player: int) -> tuple[Game, Profile]:
         """Return the game in which `player` plays one atom, and `z` with its likeliest one there.
 
-        A best response to a mixture can always be pure, so no more atoms need be searched.
+        A best response to a mixture can always be pure, so no more atoms need be searched; nor need
+        it face atoms that the rival never plays.
         """
-        sizes = (1, self.sizes[1]) if player == 0 else (self.sizes[0], 1)
+        rival = z[1 - player]
+        weights, atoms = _part(rival, "weights"), _part(rival, "atoms")
+        played = weights != 0
+        faced = {"weights": weights[played], "atoms": atoms[played]}
+        count = len(faced["weights"])
         likeliest = int(_part(z[player], "weights").argmax())
-        atom = _part(z[player], "atoms")[likeliest]
-        return Mixed(self.base, sizes), z.replace(player, self.pure(atom))
+        mine = self.pure(_part(z[player], "atoms")[likeliest])
+        if player == 0:
+            return Mixed(self.base, (1, count)), Profile((mine, faced))
+        return Mixed(self.base, (count, 1)), Profile((faced, mine))
 
     def pure_space(self, player: int) -> Space[Any]:
         """Return the base game's set."""
