@@ -36,7 +36,7 @@ def test_gates_sum_to_one_and_open_as_often_as_they_should() -> None:
     mix, z = mixture(squashed=True)
     pure = to_pure(mix, z, delta=1e-3)
     s = noise(100_000)[:, -1]
-    gates = pure.generator.gates(s)
+    gates = pure.gates(s)
     assert torch.allclose(gates.sum(1), torch.ones(len(s)), atol=1e-6)
     assert float(gates.min()) >= 0
     assert torch.allclose(gates.mean(0), torch.tensor([0.5, 0.2, 0.3]), atol=0.01)
@@ -47,10 +47,10 @@ def test_total_variation_is_within_the_bound(delta: float) -> None:
     """It is at most the odds of a ramp, where samples are no generator's."""
     mix, z = mixture(squashed=True)
     pure = to_pure(mix, z, delta=delta)
-    gates = pure.generator.gates(noise(200_000)[:, -1])
+    gates = pure.gates(noise(200_000)[:, -1])
     ramps = float((gates.amax(1) < 1).float().mean())
-    assert pure.bound == pytest.approx(2 * delta / math.sqrt(2 * math.pi))
-    assert 0.3 * pure.bound < ramps <= pure.bound
+    assert pure.total_variation == pytest.approx(2 * delta / math.sqrt(2 * math.pi))
+    assert 0.3 * pure.total_variation < ramps <= pure.total_variation
 
 
 @pytest.mark.parametrize("squashed", [True, False])
@@ -60,7 +60,7 @@ def test_an_open_gate_lets_its_generator_through(squashed: bool) -> None:
     assert pure.proved is squashed
     assert isinstance(mix.base, GAN)
     inputs = noise(2000)
-    gates, made = pure.generator.gates(inputs[:, -1]), pure.generator(inputs)
+    gates, made = pure.gates(inputs[:, -1]), pure(inputs)
     atoms = z[0]["atoms"][torch.tensor(WEIGHTS) > 0]  # type: ignore[index,call-overload]
     for k, atom in enumerate(atoms):
         rows = gates[:, k] == 1
@@ -73,7 +73,7 @@ def test_a_classifier_cannot_tell_it_from_the_mixture() -> None:
     mix, z = mixture(squashed=True)
     pure = to_pure(mix, z, delta=1e-3)
     with torch.no_grad():
-        ours = pure.generator(noise(8000))
+        ours = pure(noise(8000))
     theirs = mix.generate(z, 8000, seed=1)
     samples = torch.cat((ours, theirs))
     labels = torch.arange(len(samples)) < len(ours)
@@ -99,10 +99,10 @@ def test_one_generator_is_itself() -> None:
     mix, z = mixture(squashed=False)
     alone = z.replace(0, {**z[0], "weights": torch.tensor([0.0, 0.0, 1.0, 0.0])})  # type: ignore[dict-item]
     pure = to_pure(mix, alone)
-    assert pure.bound == 0
+    assert pure.total_variation == 0
     inputs = noise(50)
     expected = mix.base.make(z[0]["atoms"][2], inputs[:, :-1])  # type: ignore[attr-defined,index,call-overload]
-    assert torch.allclose(pure.generator(inputs), expected)
+    assert torch.allclose(pure(inputs), expected)
 
 
 def test_wrong_inputs_get_a_sentence() -> None:

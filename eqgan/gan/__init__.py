@@ -2,13 +2,12 @@
 
 from eqgan.gan import ceilings, classifier, metrics, networks, objectives, resnet
 from eqgan.gan.box_maximum import BoxMaximum, box_maximum
-from eqgan.gan.pure import Pure, SelectedGenerator, to_pure
+from eqgan.gan.pure import SelectedGenerator, to_pure
 from eqgan.gan.quality import Quality
 from eqgan.gan.spectral import spectral_norm
 
 __all__ = [
     "BoxMaximum",
-    "Pure",
     "Quality",
     "SelectedGenerator",
     "box_maximum",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +36,13 @@ class SelectedGenerator(nn.Module):
         weights: How often each is to be shown, `(T,)`, positive, sum 1.
         noise_dim: Length of h.
         delta: Width of the ramps, in standard deviations of s.
-        bound: B, in the units of the samples.
+        reach: B, in the units of the samples.
+        proved: Whether it is known that no entry exceeds B.
 
     Attributes:
         noise_dim: Length of the input: that of h, and one more.
+        total_variation: Between its samples and the mixture's, at most; a proof where `proved`,
+            else for generators none of whose entries exceed `reach`.
     """
 
     thresholds: Tensor
@@ -50,13 +53,15 @@ class SelectedGenerator(nn.Module):
         weights: Tensor,
         noise_dim: int,
         delta: float,
-        bound: float,
+        reach: float,
+        proved: bool,
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleList(generators)
         shares = weights.double().cumsum(0)[:-1].clamp(0, 1)
         self.register_buffer("thresholds", torch.special.ndtri(shares).to(weights.dtype))
-        self.noise_dim, self.delta, self.bound = noise_dim + 1, delta, bound
+        self.noise_dim, self.delta, self.reach, self.proved = noise_dim + 1, delta, reach, proved
+        self.total_variation = (len(generators) - 1) * delta / math.sqrt(2 * math.pi)
 
     def gates(self, s: Tensor) -> Tensor:
         """Return how far each generator's gate is open, `(batch, T)`, rows summing to 1."""
@@ -72,31 +77,18 @@ class SelectedGenerator(nn.Module):
         parts = []
         for generator, gate in zip(self.generators, gates.unbind(1), strict=True):
             made = generator(noise[:, :-1])
-            shut = self.bound * (1 - gate).reshape(-1, *(1,) * (made.dim() - 1))
+            shut = self.reach * (1 - gate).reshape(-1, *(1,) * (made.dim() - 1))
             parts.append(relu(made - shut) - relu(-made - shut))
         return torch.stack(parts).sum(0)
 
 
-class Pure(NamedTuple):
-    """A mixture as one network.
-
-    Attributes:
-        generator: Takes Gaussian noise `(batch, generator.noise_dim)`.
-        bound: Total variation between its samples and the mixture's, at most; a proof where
-            `proved`, else for generators none of whose entries exceed ``generator.bound``.
-        proved: Whether the generators end in a layer that keeps them within that.
-    """
-
-    generator: SelectedGenerator
-    bound: float
-    proved: bool
-
-
-def to_pure(mix: Mixed, profile: Profile, delta: float = 1e-3) -> Pure:
+def to_pure(mix: Mixed, profile: Profile, delta: float = 1e-3) -> SelectedGenerator:
     r"""Return one generator that plays a mixture of them, chosen by one more Gaussian input.
 
-    The samples differ in law from the mixture's by at most :math:`(T - 1)\,\delta / \sqrt{2\pi}` in
-    total variation: the odds that s falls on a ramp.
+    It takes Gaussian noise `(batch, noise_dim)`, one entry more than the generators do. B is 1,
+    surely enough, for generators that end in a squashing layer such as tanh; else twice the largest
+    entry of `PROBES` samples of each. The samples differ in law from the mixture's by at most
+    :math:`(T - 1)\,\delta / \sqrt{2\pi}` in total variation: the odds that s falls on a ramp.
 
     Args:
         mix: A mixture of GANs.
@@ -115,7 +107,7 @@ def to_pure(mix: Mixed, profile: Profile, delta: float = 1e-3) -> Pure:
         >>> gan = eqgan.games.GAN(nn.Linear(2, 2), nn.Linear(2, 1), torch.randn(100, 2), 2)
         >>> mix = eqgan.games.Mixed(gan, (3, 1))
         >>> pure = eqgan.gan.to_pure(mix, mix.initial(mix.generator(0)))
-        >>> pure.generator(torch.randn(5, 3)).shape, round(pure.bound, 6)
+        >>> pure(torch.randn(5, pure.noise_dim)).shape, round(pure.total_variation, 6)
         (torch.Size([5, 2]), 0.000798)
     """
     from eqgan.games.gan import GAN
@@ -134,10 +126,8 @@ def to_pure(mix: Mixed, profile: Profile, delta: float = 1e-3) -> Pure:
     weights, atoms = strategy["weights"][played], strategy["atoms"][played]
     generators = [mix.base.networks[0].to_module(atom) for atom in atoms]
     proved = all(_squashes(generator) for generator in generators)
-    generator = SelectedGenerator(
-        generators, weights, mix.base.noise_dim, delta, 1.0 if proved else _reach(mix.base, atoms)
-    )
-    return Pure(generator, (len(atoms) - 1) * delta / math.sqrt(2 * math.pi), proved)
+    reach = 1.0 if proved else _reach(mix.base, atoms)
+    return SelectedGenerator(generators, weights, mix.base.noise_dim, delta, reach, proved)
 
 
 def _squashes(module: nn.Module) -> bool:
