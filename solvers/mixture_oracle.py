@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eqgan.games.highs import solve_game
-from eqgan.games.mixed import Mixed
+from eqgan.games.mixed import Mixed, select
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile, Strategy
 
@@ -24,69 +24,136 @@ class MixtureOracleState:
     Attributes:
         atoms: Each player's atoms, `(k, d)` and `(l, d)`, at most as many as the game has room for.
         costs: What player 0 pays for each pair of them, `(k, l)`, float64.
-        best: The mixtures against which the responses gained least, a profile of the game.
-        gap: What they gained together, so a lower bound on the gap of `best`.
+        weights: How likely the best mixtures play each, `(k,)` and `(l,)`, float64.
+        best: Each player's mixture that pays least against the worst found, a profile of the game.
+        paid: What each pays so.
         seed: Of the samples on which costs are measured.
-        done: Whether neither player gained more than epsilon.
+        done: Whether no response was worth an atom.
     """
 
     atoms: Profile
     costs: Tensor
+    weights: Profile
     best: Profile
-    gap: float
+    paid: tuple[float, float]
     seed: int
     done: bool
+
+    @property
+    def gap(self) -> float:
+        """What the responses found gain together: a lower bound on the gap of `best`."""
+        return sum(self.paid)
 
 
 def begin(game: Mixed, z: Profile, seed: int = 0) -> MixtureOracleState:
     """Return the game in which each player knows its likeliest atom in `z` alone."""
     atoms = Profile(_likeliest(strategy) for strategy in z)
-    state = MixtureOracleState(atoms, torch.empty(0, 0), z, math.inf, seed, False)
-    state = replace(state, costs=_costs(game, state, *atoms.leaves()))
-    return replace(state, best=_mixed(game, state, [1.0], [1.0]))
+    costs = _costs(game, atoms, seed)
+    once = Profile(costs.new_ones(1) for _ in atoms)
+    best = _mixtures(game, atoms, once)
+    return MixtureOracleState(atoms, costs, once, best, (math.inf, math.inf), seed, False)
 
 
 def advance(
-    game: Mixed, state: MixtureOracleState, oracle: Oracle, epsilon: float, rng: torch.Generator
+    game: Mixed,
+    state: MixtureOracleState,
+    oracle: Oracle,
+    smoothing: float,
+    epsilon: float,
+    rng: torch.Generator,
 ) -> MixtureOracleState:
-    """Solve the small game, let both players respond to it, and remember what gains."""
-    x, y = (torch.as_tensor(w).to(state.costs) for w in solve_game(-state.costs.cpu().numpy()))
-    z, value = _mixed(game, state, x, y), x @ state.costs @ y
-    responses = [_atom(oracle.respond(game, z, player, rng).deviated[player]) for player in (0, 1)]
-    mine, theirs = state.atoms.leaves()
-    row, column = _costs(game, state, responses[0], theirs), _costs(game, state, mine, responses[1])
-    gains = [float(value - (row @ y).sum()), float((x @ column).sum() - value)]
-    gap = sum(max(gain, 0.0) for gain in gains)
-    if gap < state.gap:
-        state = replace(state, best=z, gap=gap)
-    if max(gains) <= epsilon:
-        return replace(state, done=True)
-    for player, weights in enumerate((x, y)):
-        if gains[player] > epsilon:
-            state = _remembered(game, state, player, responses[player], weights)
-    return state
+    """Respond to the small game's equilibrium, smoothed, and exactly if that brings nothing."""
+    solved = solve_game(-state.costs.cpu().numpy())
+    nash = Profile(torch.as_tensor(w).to(state.costs) for w in solved)
+    for share in dict.fromkeys((smoothing, 0.0)):
+        query = nash.lerp(state.weights, share)
+        state, new = _answered(game, state, query, oracle, epsilon, rng)
+        for player, atom in new.items():
+            state = _remembered(game, state, player, atom, query)
+        if new:
+            return state
+    return replace(state, done=True)
+
+
+def _answered(
+    game: Mixed,
+    state: MixtureOracleState,
+    query: Profile,
+    oracle: Oracle,
+    epsilon: float,
+    rng: torch.Generator,
+) -> tuple[MixtureOracleState, dict[int, Tensor]]:
+    """Return the state after responses to mixtures with these weights, and those worth an atom."""
+    z = _mixtures(game, state.atoms, query)
+    found = [_likeliest(oracle.respond(game, z, i, rng).deviated[i]) for i in (0, 1)]
+    # What the query pays against the rival's known atoms, and what it and the best pay now.
+    x, y = query.leaves()
+    known = (float((x @ state.costs).max()), -float((state.costs @ y).min()))
+    paid, held = (_paid(game, mixtures, found, state.seed) for mixtures in (z, state.best))
+    worst, most = _each_max(known, paid), _each_max(state.paid, held)
+    better = [mine <= theirs for mine, theirs in zip(worst, most, strict=True)]
+
+    def chosen(new: Profile, old: Profile) -> Profile:
+        return Profile(n if b else o for n, o, b in zip(new, old, better, strict=True))
+
+    state = replace(
+        state,
+        weights=chosen(query, state.weights),
+        best=chosen(z, state.best),
+        paid=(min(worst[0], most[0]), min(worst[1], most[1])),
+    )
+    # A response is worth an atom if the rival would pay more than against any known one.
+    return state, {i: found[i] for i in (0, 1) if paid[1 - i] > known[1 - i] + epsilon}
 
 
 def _remembered(
-    game: Mixed, state: MixtureOracleState, player: int, atom: Tensor, weights: Tensor
+    game: Mixed, state: MixtureOracleState, player: int, atom: Tensor, query: Profile
 ) -> MixtureOracleState:
     """Return the state with one more atom, in place of the least likely one if there is no room."""
-    known = state.atoms.leaves()[player]
+    known, weights = (z.leaves()[player] for z in (state.atoms, state.weights))
     kept = torch.arange(len(known), device=known.device)
     if len(known) == game.sizes[player]:
-        kept = kept[kept != weights.argmin()]
+        kept = kept[kept != query.leaves()[player].argmin()]
+    # In the mixtures that are responded to it takes over what the other was played, mostly 0.
+    weights = torch.cat((weights[kept], (1.0 - weights[kept].sum()).clamp_min(0)[None]))
     atoms = state.atoms.replace(player, torch.cat((known[kept], atom)))
     # Only the new atom's pairs are costed; the other player may know one more by now.
-    fresh = atoms.replace(player, atom)
-    costs = torch.cat(
-        (state.costs.index_select(player, kept), _costs(game, state, *fresh.leaves())), player
+    line = _costs(game, atoms.replace(player, atom), state.seed)
+    return replace(
+        state,
+        atoms=atoms,
+        weights=state.weights.replace(player, weights),
+        costs=torch.cat((state.costs.index_select(player, kept), line), player),
     )
-    return replace(state, atoms=atoms, costs=costs)
 
 
-def _costs(game: Mixed, state: MixtureOracleState, xs: Tensor, ys: Tensor) -> Tensor:
-    """Return what player 0 pays for each pair of atoms, `(k, l)`, on the state's samples."""
-    rng = game.generator(state.seed)
+def _mixtures(game: Mixed, atoms: Profile, weights: Profile) -> Profile:
+    """Return the mixtures with these weights; room that is left holds copies of weight zero."""
+    strategies: list[Strategy] = []
+    parts = zip(game.sizes, atoms.leaves(), weights.leaves(), strict=True)
+    for size, known, w in parts:
+        shares = torch.zeros(size, **game.options)
+        shares[: len(known)] = w
+        spare = known[:1].expand(size - len(known), -1)
+        strategies.append({"weights": shares / shares.sum(), "atoms": torch.cat((known, spare))})
+    return Profile(strategies)
+
+
+def _paid(game: Mixed, z: Profile, responses: list[Tensor], seed: int) -> tuple[float, float]:
+    """Return what each player pays with its mixture in `z` against the rival's response."""
+    atoms, (x, y) = select(z, "atoms"), (w.double() for w in select(z, "weights").leaves())
+    column = _costs(game, atoms.replace(1, responses[1]), seed)
+    row = _costs(game, atoms.replace(0, responses[0]), seed)
+    return float((x @ column).sum()), -float((row @ y).sum())
+
+
+def _each_max(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    return max(a[0], b[0]), max(a[1], b[1])
+
+
+def _costs(game: Mixed, atoms: Profile, seed: int) -> Tensor:
+    """Return what player 0 pays for each pair of atoms, `(k, l)`, on the samples of a seed."""
+    rng, (xs, ys) = game.generator(seed), atoms
     with torch.no_grad():
         tables = [
             game.base.pair_payoffs(xs, ys, game.sample(rng)).double()
@@ -96,22 +163,7 @@ def _costs(game: Mixed, state: MixtureOracleState, xs: Tensor, ys: Tensor) -> Te
     return received if game.receiver == 1 else -received
 
 
-def _mixed(game: Mixed, state: MixtureOracleState, *weights: Tensor | list[float]) -> Profile:
-    """Return the mixtures with these weights; room that is left holds copies of weight zero."""
-    strategies: list[Strategy] = []
-    for size, atoms, w in zip(game.sizes, state.atoms.leaves(), weights, strict=True):
-        shares = torch.zeros(size, **game.options)
-        shares[: len(atoms)] = torch.as_tensor(w).to(shares)
-        spare = atoms[:1].expand(size - len(atoms), -1)
-        strategies.append({"weights": shares / shares.sum(), "atoms": torch.cat((atoms, spare))})
-    return Profile(strategies)
-
-
 def _likeliest(strategy: Strategy) -> Tensor:
+    """Return the likeliest atom, `(1, d)`."""
     assert not isinstance(strategy, Tensor)
     return strategy["atoms"][strategy["weights"].argmax()][None]
-
-
-def _atom(strategy: Strategy) -> Tensor:
-    assert not isinstance(strategy, Tensor)
-    return strategy["atoms"][:1]
