@@ -8,7 +8,7 @@ import math
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ class Progress:
         profile: What the solver proposes at present.
         row: The trace's newest row.
         stopped: Set by `stop`.
+        rows: All rows so far, the newest last; those of a resumed run's first part included.
     """
 
     step: int
@@ -67,6 +68,7 @@ class Progress:
     profile: Profile
     row: Mapping[str, float]
     stopped: bool = False
+    rows: Sequence[Mapping[str, float]] = ()
 
     def stop(self) -> None:
         """End the run after this check, with status STOPPED."""
@@ -107,7 +109,7 @@ class Run:
     def __post_init__(self) -> None:
         self.started = time.perf_counter()
         self.bound = BLOWN_UP * (1.0 + float(self.z.norm()))
-        self.good = (self.z, self.state)
+        self.good = (self.z, self.state, self.step)
         self.certified = self.z
         cheap = self.oracle is None and default_oracle(self.game).cheap
         self.certifies = self.oracle is not None or cheap
@@ -172,9 +174,7 @@ class Run:
     def check(self) -> Status | None:
         """Measure the present profile, tell the callbacks, and say whether to stop."""
         if not (self.z.is_finite() and float(self.z.norm()) <= self.bound):
-            self.z, self.state = self.good
-            return Status.DIVERGED
-        self.good = (self.z, self.state)
+            return self.diverged("the iterates blew up")
         output = self.output()
         row = {
             "step": self.step,
@@ -182,14 +182,26 @@ class Run:
             "seconds": self.seconds,
         }
         reached = self.measure(output, row)
+        if math.isnan(row["value"]):
+            return self.diverged("the payoff is not a number")
+        self.good = (self.z, self.state, self.step)
         # Only a whole row counts: Ctrl-C may come while it is measured.
         self.rows.append(row)
-        report = Progress(self.step, self.max_steps, self.game, output, row)
+        report = Progress(self.step, self.max_steps, self.game, output, row, rows=self.rows)
         for callback in self.callbacks:
             row.update(_numbers(callback(report), row))
         if reached:
             return Status.CONVERGED
         return Status.STOPPED if report.stopped else None
+
+    def diverged(self, why: str) -> Status:
+        """Go back to the last profile that was seen to be good, and say so."""
+        self.z, self.state, step = self.good
+        self.ending = f"{why} by step {self.step}; the profile is the last good one, of step {step}"
+        self.message = ""
+        if self.certifies:
+            self.certify(self.output())
+        return Status.DIVERGED
 
     def measure(self, output: Profile, row: dict[str, float]) -> bool:
         """Fill the row; return whether the tolerance was reached."""
@@ -315,7 +327,7 @@ class Run:
         self.step, self.earlier = saved["step"], saved["seconds"]
         # The row of this very step is measured again by the check that opens the loop.
         self.rows = [row for row in saved["rows"] if row["step"] < self.step]
-        self.good = (self.z, self.state)
+        self.good = (self.z, self.state, self.step)
 
 
 def _described(value: Any) -> str:

@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,86 @@ def test_nan_never_passes_silently() -> None:
     result = eqgan.solve(Explosive(), "simultaneous_gradient", init=([0.0], [-5.0]), max_steps=50)
     assert result.status is eqgan.Status.DIVERGED
     assert result.profile.is_finite()
+
+
+class Deaf(torch.nn.Module):
+    """A discriminator whose output is NaN, without a gradient, once its weight has grown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        lost = self.linear.weight.abs() > 1.0
+        return torch.where(lost, torch.nan, self.linear(samples))
+
+
+class Poisoned(torch.nn.Linear):
+    """A discriminator whose output is NaN, with its gradient, once its weight has grown."""
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return super().forward(samples) + (1.0 - self.weight.abs()).sqrt().sum()
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "rate", "why"),
+    [
+        (Deaf, 0.05, "payoff is not a number"),
+        (lambda: Poisoned(1, 1), 0.05, "blew up|not a number"),
+        (lambda: torch.nn.Linear(1, 1), 1e9, "blew up"),
+    ],
+    ids=["NaN", "NaN gradient", "exploding gradient"],
+)
+def test_gans_that_break_keep_the_last_good_profile(discriminator, rate, why) -> None:  # type: ignore[no-untyped-def]
+    generator, critic = torch.nn.Linear(1, 1), discriminator()
+    with torch.no_grad():
+        for parameter in (*generator.parameters(), *critic.parameters()):
+            parameter.fill_(0.5)
+    data = torch.full((8, 1), 3.0)
+    gan = eqgan.games.GAN(generator, critic, data, 1, objective="wasserstein", batch_size=8)
+    gan.spaces = tuple(eqgan.Euclidean((2,)) for _ in range(2))  # not clipped
+    seen: list[Profile] = []
+    run = eqgan.solve(
+        gan,
+        SimultaneousGradient(rule=Constant(rate)),
+        max_steps=60,
+        check_every=2,
+        callbacks=[lambda progress: seen.append(progress.profile)],
+    )
+    assert run.status is eqgan.Status.DIVERGED
+    assert re.search(why, run.message)
+    assert f"the last good one, of step {run.trace[-1]['step']:.0f}" in run.message
+    assert run.profile.equal(seen[-1])
+    assert math.isfinite(run.value)
+    assert all(math.isfinite(row["value"]) for row in run.trace)
+
+
+def test_a_collapsed_generator_is_no_divergence() -> None:
+    """It makes one point, wherever it stands: a bad equilibrium candidate, and finite."""
+    ring = eqgan.data.ring(1000, std=0.02)
+    generator = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        generator.weight.zero_()
+    gan = eqgan.games.GAN(generator, torch.nn.Linear(2, 1), ring.samples, 2)
+    run = eqgan.solve(gan, SimultaneousGradient(), max_steps=20)
+    assert run.status is eqgan.Status.MAX_STEPS
+    found = eqgan.gan.metrics.modes(gan.generate(run.profile, 500), ring.means, ring.std)
+    assert found.captured <= 1
+    proof = eqgan.certify(gan, run.profile, eqgan.GradientOracle(steps=100, restarts=1))
+    assert proof.nash_conv > 10 * proof.stderr > 0
+
+
+def test_callbacks_see_every_row_so_far() -> None:
+    steps: list[list[float]] = []
+    eqgan.solve(
+        rps(),
+        SimultaneousGradient(),
+        init=START,
+        max_steps=20,
+        check_every=10,
+        callbacks=[lambda progress: steps.append([row["step"] for row in progress.rows])],
+    )
+    assert steps == [[0], [0, 10], [0, 10, 20]]
 
 
 def test_callbacks_add_columns_and_stop() -> None:
