@@ -7,7 +7,7 @@ that profile is from equilibrium.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from eqgan import data, games, gan
+from eqgan import callbacks, data, games, gan
 from eqgan.bounds import BoundOracle
 from eqgan.certificate import Certificate, certify
 from eqgan.compare import Comparison, compare
@@ -102,6 +102,7 @@ __all__ = [
     "UnsupportedGame",
     "ZeroSumGame",
     "available_solvers",
+    "callbacks",
     "certify",
     "compare",
     "data",

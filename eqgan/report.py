@@ -44,11 +44,7 @@ class Report:
     """
 
     def __init__(self, folder: str | Path, title: str) -> None:
-        self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidInput(f"Cannot make the folder {folder}: {error.strerror}.") from error
+        self.folder = make_folder(folder)
         self.blocks = [f"# {title}"]
 
     def heading(self, text: str, level: int = 2) -> None:
@@ -107,9 +103,7 @@ class Report:
         self.table([{title: f"![{title}]({path.name})" for title, path in paths.items()}])
 
     def _picture(self, figure: Figure, name: str) -> Path:
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=DPI)
-        return self._write(f"{name}.png", picture.getvalue())
+        return write_picture(self.folder / f"{name}.png", figure)
 
     def save(self) -> Path:
         """Write the report.
@@ -120,15 +114,56 @@ class Report:
         Raises:
             InvalidInput: The folder cannot be written to.
         """
-        return self._write("report.md", ("\n\n".join(self.blocks) + "\n").encode())
+        return write(self.folder / "report.md", "\n\n".join(self.blocks) + "\n")
 
-    def _write(self, name: str, payload: bytes) -> Path:
-        path = self.folder / name
-        try:
-            write_atomically(path, payload)
-        except OSError as error:
-            raise InvalidInput(f"Cannot write {path}: {error.strerror}.") from error
-        return path
+
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder, and those above it, unless it exists; return its path.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        InvalidInput: It cannot be made.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"Cannot make the folder {folder}: {error.strerror}.") from error
+    return path
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    """Write a file, whole or not at all, and return its path.
+
+    Args:
+        path: The file; its folder must exist.
+        content: What it shall hold; text is encoded as UTF-8.
+
+    Raises:
+        InvalidInput: It cannot be written; a previous one is left as it was.
+    """
+    try:
+        write_atomically(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise InvalidInput(f"Cannot write {path}: {error.strerror}.") from error
+    return path
+
+
+def write_picture(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG, whole or not at all, and return its path.
+
+    Args:
+        path: The file; its folder must exist.
+        figure: The picture.
+
+    Raises:
+        InvalidInput: It cannot be written; a previous one is left as it was.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=DPI)
+    return write(path, picture.getvalue())
 
 
 def worded_gap(proof: Certificate) -> str:

@@ -37,6 +37,7 @@ LAYERS = [
         "comparison",
         "behaviour",
         "bars",
+        "callbacks",
         "canvas",
         "curves",
         "heatmap",
