@@ -55,7 +55,7 @@ from eqgan.solver import Solver
 from eqgan.spaces import Ball, Box, Euclidean, Simplex, Space
 
 if TYPE_CHECKING:
-    from eqgan import plots, solvers, testing
+    from eqgan import plots, solvers, testing, training
 
 __all__ = [
     "Adam",
@@ -117,14 +117,15 @@ __all__ = [
     "solver_class",
     "solvers",
     "testing",
+    "training",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `eqgan.solvers`, `eqgan.plots` and `eqgan.testing` when they are first asked for.
+    """Import `eqgan.solvers`, `.plots`, `.testing` and `.training` when they are first asked for.
 
     The core never imports solvers, and drawing is not needed to solve.
     """
-    if name in ("solvers", "plots", "testing"):
+    if name in ("solvers", "plots", "testing", "training"):
         return importlib.import_module(f"eqgan.{name}")
     raise AttributeError(f"module 'eqgan' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: ``eqgan solve``, ``compare``, ``demo``, ``solvers`` and ``games``.
+"""The command line: ``eqgan solve``, ``train``, ``compare``, ``demo``, ``solvers`` and ``games``.
 
 Tables and messages are for people; ``--json`` prints one strictly valid JSON document and nothing
 else. Exit codes are for scripts and stand in ``eqgan --help``.
@@ -61,8 +61,9 @@ def main() -> None:
     \b
     Exit codes:
       0  the tolerance was reached, or the command did what it was asked
+         (train: all steps were taken)
       1  the run ended without reaching the tolerance (step limit, time limit,
-         stopped, diverged)
+         stopped, diverged; train: before all steps were taken)
       2  wrong usage, or an input that cannot be used; one line says why
     """  # noqa: D301  (click wants the character \\b, which keeps it from joining lines)
 
@@ -98,6 +99,7 @@ def main() -> None:
 def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: Any) -> None:
     """Solve GAME: a name from `eqgan games`, or a file (.nfg, .csv, .json, .npy, .npz)."""
     import eqgan
+    from eqgan.report import make_folder
 
     if exact:
         options["solver"] = _rational(options["solver"])
@@ -110,7 +112,7 @@ def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: A
         options["progress"] = sys.stderr.isatty() and not as_json
     players, path = _game(game), eqgan.Recorder()
     if plot is not None and folder:
-        _make(plot)
+        make_folder(plot)
         if not players.batch_shape and _three_actions(players):
             options |= {"callbacks": [path], "check_every": 1}
     result = eqgan.solve(players, **options)
@@ -187,15 +189,6 @@ def _draw(result: Result, path: Recorder, where: Path, folder: bool) -> list[Pat
     return files
 
 
-def _make(folder: Path) -> None:
-    from eqgan.errors import InvalidInput
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"Cannot make the folder {folder}: {error.strerror}.") from error
-
-
 def _save(figure: Any, path: Path) -> None:
     from eqgan.errors import InvalidInput
 
@@ -203,6 +196,41 @@ def _save(figure: Any, path: Path) -> None:
         figure.savefig(path)
     except OSError as error:
         raise InvalidInput(f"Cannot write {path}: {error.strerror}.") from error
+
+
+# -- train -----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder that the run is kept in; out/ and the study's name by default.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder, if there is one.")
+@click.option("--progress/--no-progress", default=None, help="A bar on standard error.")
+@one_line_errors
+def train(study: Path, out: Path | None, resume: bool, progress: bool | None) -> None:
+    """Train the GAN that STUDY, a TOML file, describes; the README shows one.
+
+    Ctrl-C saves the run; --resume goes on from there.
+    """
+    from eqgan.result import Status
+    from eqgan.training import outcome, train
+
+    folder = out or Path("out") / study.stem
+    shown = sys.stderr.isatty() if progress is None else progress
+    result = train(study, folder, resume=resume, progress=shown)
+    table = table_of(study.stem, "", "")
+    for name, text in outcome(result).items():
+        table.add_row(name, text)
+    print_table(table)
+    stopped = result.status is Status.STOPPED
+    read = "--resume goes on" if stopped else f"read {folder / 'report.md'}"
+    click.echo(f"The run is in {folder}; {read}.")
+    done = result.status in (Status.MAX_STEPS, Status.CONVERGED)
+    sys.exit(OK if done else UNFINISHED)
 
 
 # -- compare -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from eqgan.certificate import Certificate
     from eqgan.result import Result
     from eqgan.spaces import Space
 
@@ -31,9 +32,25 @@ PLAYED = 1e-9
 
 def result_document(name: str, result: Result) -> dict[str, Any]:
     """Return the JSON document of a run of the game called `name`."""
-    proof = result.certificate
-    value: Any = result.value
-    document = {
+    document = run_document(name, result)
+    document["strategies"] = dict(zip(result.game.players, result.profile, strict=True))
+    fractions = _fractions(result)
+    if fractions is not None:
+        value: Any = result.value
+        strategies = {player: [*map(_digits, mix)] for player, mix in fractions.items()}
+        document["exact"] = {"value": _digits(value), "strategies": strategies}
+    return document
+
+
+def run_document(name: str, result: Result, measured: bool = True) -> dict[str, Any]:
+    """Return what the JSON document of a run says beside its strategies.
+
+    Args:
+        name: What the game is called.
+        result: The run.
+        measured: Whether to measure its certificate; ``None`` stands in its place if not.
+    """
+    return {
         "game": name,
         "solver": type(result.solver).__name__,
         "status": result.status.name,
@@ -43,29 +60,32 @@ def result_document(name: str, result: Result) -> dict[str, Any]:
         "steps": result.steps,
         "evaluations": result.evaluations,
         "seconds": result.seconds,
-        "value": value,
-        "certificate": {
-            "exact": proof.exact,
-            "nash_conv": proof.nash_conv,
-            "nash_conv_upper": proof.nash_conv_upper,
-            "epsilon": proof.epsilon,
-            "exploitability": proof.exploitability,
-            "stderr": proof.stderr,
-            "regrets": proof.regrets,
-            "how": proof.how,
-        },
-        "strategies": dict(zip(result.game.players, result.profile, strict=True)),
+        "value": result.value,
+        "certificate": _certificate_document(result.certificate) if measured else None,
     }
-    fractions = _fractions(result)
-    if fractions is not None:
-        strategies = {player: [*map(_digits, mix)] for player, mix in fractions.items()}
-        document["exact"] = {"value": _digits(value), "strategies": strategies}
-    return document
+
+
+def _certificate_document(proof: Certificate) -> dict[str, Any]:
+    return {
+        "exact": proof.exact,
+        "nash_conv": proof.nash_conv,
+        "nash_conv_upper": proof.nash_conv_upper,
+        "epsilon": proof.epsilon,
+        "exploitability": proof.exploitability,
+        "stderr": proof.stderr,
+        "regrets": proof.regrets,
+        "how": proof.how,
+    }
+
+
+def to_json(document: Any) -> str:
+    """Return a document as strictly valid JSON."""
+    return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 
 def print_json(document: Any) -> None:
     """Print a document as strictly valid JSON."""
-    click.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
+    click.echo(to_json(document))
 
 
 def _plain(value: Any) -> Any:
