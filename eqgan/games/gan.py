@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,10 @@ class GAN(NetworkGame):
         holdout: Data like `data` that no player trains on: searches for deviations train on
             `data`, and certificates measure what they gain on these. Without them a discriminator
             that has learned the data by heart counts as a deviation.
+        precision: ``"float32"`` computes in the parameters' own type; ``"bfloat16"`` runs the
+            networks under `torch.autocast`: faster where the processor has such instructions.
+            Parameters, samples, payoffs and steps stay float32; payoffs, and so certificates, are
+            those of the networks as they run.
 
     Raises:
         InvalidInput: Modules or data whose shapes do not fit together.
@@ -78,6 +82,7 @@ class GAN(NetworkGame):
         objective: ObjectiveLike = "minimax",
         batch_size: int = 256,
         holdout: Any = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
     ) -> None:
         for name, number in (("noise_dim", noise_dim), ("batch_size", batch_size)):
             if not isinstance(number, int | np.integer) or number < 1:
@@ -85,7 +90,9 @@ class GAN(NetworkGame):
         self.objective = as_objective(objective)
         self.noise_dim = noise_dim
         self.batch_size = batch_size
+        self.precision = precision
         super().__init__(generator, discriminator, ("generator", "discriminator"))
+        self._set_precision()
         self.data = _as_data(data).to(self.device, self.dtype)
         self.holdout = None if holdout is None else _as_data(holdout).to(self.device, self.dtype)
         if self.holdout is not None and self.holdout.shape[1:] != self.data.shape[1:]:
@@ -97,6 +104,20 @@ class GAN(NetworkGame):
         if self.objective.clip is not None:
             clip = self.objective.clip
             self.spaces = (self.spaces[0], Box((self.networks[1].size,), -clip, clip))
+
+    def _set_precision(self) -> None:
+        if self.precision not in ("float32", "bfloat16"):
+            raise InvalidInput(
+                f"precision should be 'float32' or 'bfloat16'; got {self.precision!r}."
+            )
+        if self.precision == "bfloat16":
+            if self.dtype is not torch.float32:
+                raise InvalidInput(
+                    f"precision='bfloat16' needs networks of float32; got {self.dtype}. Call "
+                    ".float() on them."
+                )
+            for network in self.networks:
+                network.autocast = torch.bfloat16
 
     def _check_shapes(self) -> None:
         x, y = (network.vector() for network in self.networks)

@@ -36,6 +36,10 @@ class Network:
         module: Any `nn.Module` whose parameters share one floating dtype and device.
         what: What to call it in errors.
 
+    Attributes:
+        autocast: The type that layers compute in where torch finds it safe; ``None`` for the
+            parameters' own. Results come in the parameters' type either way.
+
     Raises:
         InvalidInput: No parameters, mixed dtypes or devices, or active dropout.
 
@@ -69,6 +73,7 @@ class Network:
                 f"got {listed}."
             )
         _forget_running_statistics(module, what)
+        self.autocast: torch.dtype | None = None
         self.module = module.requires_grad_(False)
         self.names = list(parameters)
         self.places = _places(module, self.names)
@@ -104,11 +109,18 @@ class Network:
             try:
                 for index, owner, name in self.places:
                     owner[name] = values[index]
-                output: Tensor = self.module(*inputs)
+                output: Tensor = self._forward(*inputs)
             finally:
                 for (_, owner, name), parameter in zip(self.places, own, strict=True):
                     owner[name] = parameter
         return output
+
+    def _forward(self, *inputs: Tensor) -> Any:
+        if self.autocast is None:
+            return self.module(*inputs)
+        with torch.autocast(self.device.type, self.autocast):
+            output = self.module(*inputs)
+        return output.to(self.dtype) if isinstance(output, Tensor) else output
 
     def vector(self) -> Tensor:
         """Return the module's own parameters as one vector."""
