@@ -164,12 +164,13 @@ class Run:
         return status
 
     def late(self) -> bool:
-        """Return whether the time limit has come; processes that share payoffs agree on it."""
+        """Return whether the time limit has come; processes that share a game agree on it."""
         if self.time_limit == math.inf:
             return False
         late = time.perf_counter() - self.started > self.time_limit
-        payoffs = getattr(self.game, "payoffs", None)
-        return payoffs.agreed(late) if isinstance(payoffs, Payoffs) else late
+        game = getattr(self.game, "base", self.game)
+        shared = getattr(game, "payoffs", game)
+        return bool(shared.agreed(late)) if hasattr(shared, "agreed") else late
 
     def check(self) -> Status | None:
         """Measure the present profile, tell the callbacks, and say whether to stop."""

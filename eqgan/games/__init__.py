@@ -13,6 +13,7 @@ from eqgan.games.classics import (
 )
 from eqgan.games.constrained import BilinearGame, ConstrainedGame
 from eqgan.games.continuous import ContinuousGame
+from eqgan.games.data_parallel import DataParallelGAN
 from eqgan.games.deployment import Blotto
 from eqgan.games.files import load, save
 from eqgan.games.finite_gan import FiniteGAN
@@ -36,6 +37,7 @@ __all__ = [
     "Blotto",
     "ConstrainedGame",
     "ContinuousGame",
+    "DataParallelGAN",
     "DiracGAN",
     "FiniteGAN",
     "FixedGAN",
