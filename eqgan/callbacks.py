@@ -2,14 +2,13 @@
 
 A callback is any function of a `Progress`; the numbers that it returns join the trace. Those here
 see the run through `Progress.rows` alone and remember nothing, so a resumed run goes on as if it
-had never been interrupted. `eqgan.Recorder` is one more.
+had never been interrupted. `eqgan.Recorder` and `eqgan.gan.Quality` are two more.
 
     eqgan.solve(gan, callbacks=[SampleGrids("out", every=500), TensorBoard("logs")])
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,6 @@ from eqgan.games import GAN, Mixed
 from eqgan.loop import Progress
 from eqgan.report import make_folder, write, write_picture
 from eqgan.result import Trace
-
-
-def due(progress: Progress, every: int) -> bool:
-    """Return whether this is the first check at or after a multiple of `every` steps.
-
-    Example:
-        >>> rows = [{"step": 0}, {"step": 90}, {"step": 110}]
-        >>> [due(Progress(r["step"], 200, None, None, r, rows=rows[:i + 1]), 100)
-        ...  for i, r in enumerate(rows)]
-        [True, False, True]
-    """
-    earlier = progress.rows[-2]["step"] if len(progress.rows) > 1 else -1
-    return progress.step // every > earlier // every
 
 
 class SampleGrids:
@@ -70,7 +56,7 @@ class SampleGrids:
 
     def __call__(self, progress: Progress) -> None:
         """Draw, if it is time to."""
-        if not due(progress, self.every):
+        if not progress.due(self.every):
             return
         from eqgan import plots
 
@@ -87,49 +73,6 @@ class SampleGrids:
                 f"{tuple(data.shape[1:])}."
             )
         write_picture(self.folder / f"samples_{progress.step:08d}.png", figure)
-
-
-class Quality:
-    """Measures the generator's samples every so often; the numbers join the trace.
-
-    Args:
-        measure: Takes samples `(count, *data)`, returns named numbers.
-        every: Steps between measurements; taken at the first check at or after each multiple.
-        count: Samples a measurement.
-        seed: Seed of the noise.
-
-    Raises:
-        InvalidInput: Counts below 1.
-        UnsupportedGame: A game that generates nothing.
-
-    Example:
-        >>> import eqgan
-        >>> from torch import nn
-        >>> ring = eqgan.data.ring(100)
-        >>> gan = GAN(nn.Linear(2, 2), nn.Linear(2, 1), ring.samples, noise_dim=2)
-        >>> def modes(samples):
-        ...     return {"modes": eqgan.gan.metrics.modes(samples, ring.means, ring.std).captured}
-        >>> run = eqgan.solve(gan, "extragradient", max_steps=5, callbacks=[Quality(modes, 5)])
-        >>> "modes" in run.trace.columns
-        True
-    """
-
-    def __init__(
-        self,
-        measure: Callable[[Tensor], Mapping[str, float]],
-        every: int,
-        count: int = 2000,
-        seed: int = 0,
-    ) -> None:
-        self.measure = measure
-        self.every, self.count, self.seed = _counted("every", every), _counted("count", count), seed
-
-    def __call__(self, progress: Progress) -> Mapping[str, float] | None:
-        """Measure, if it is time to."""
-        if not due(progress, self.every):
-            return None
-        game, _ = _generative(progress.game)
-        return self.measure(game.generate(progress.profile, self.count, seed=self.seed))
 
 
 class TraceFile:

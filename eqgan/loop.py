@@ -74,6 +74,18 @@ class Progress:
         """End the run after this check, with status STOPPED."""
         self.stopped = True
 
+    def due(self, every: int) -> bool:
+        """Return whether this is the first check at or after a multiple of `every` steps.
+
+        Example:
+            >>> rows = [{"step": 0}, {"step": 90}, {"step": 110}]
+            >>> [Progress(r["step"], 200, None, None, r, rows=rows[: i + 1]).due(100)
+            ...  for i, r in enumerate(rows)]
+            [True, False, True]
+        """
+        earlier = self.rows[-2]["step"] if len(self.rows) > 1 else -1
+        return self.step // every > earlier // every
+
 
 Callback = Callable[[Progress], Mapping[str, float] | None]
 """Called after each check; numbers that it returns join the trace's row."""

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from eqgan import checkpoint
-from eqgan.callbacks import Quality, SampleGrids, TensorBoard, TraceFile
+from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile
 from eqgan.data import GaussianMixture
 from eqgan.errors import InvalidInput
 from eqgan.games import GAN, Mixed
-from eqgan.gan.metrics import modes
+from eqgan.gan import Quality
+from eqgan.gan.metrics import Modes
 from eqgan.loop import Callback
 from eqgan.profile import Profile
 from eqgan.report import Report, make_folder, worded, worded_gap, write
@@ -189,16 +189,11 @@ def _callbacks(study: Study, folder: Path, check_every: int) -> list[Callback]:
     watching: list[Callback] = [SampleGrids(folder, every, study.samples.count)]
     data = study.data
     if isinstance(data, GaussianMixture):
-        watching.append(Quality(lambda samples: _coverage(samples, data), check_every))
+        watching.append(Quality(data, samples=2000, every=check_every, share=SHARE))
     watching.append(TraceFile(folder / TRACE))
     if study.settings.tensorboard:
         watching.append(TensorBoard(folder / "tensorboard"))
     return watching
-
-
-def _coverage(samples: Tensor, data: GaussianMixture) -> dict[str, float]:
-    found = modes(samples, data.means, data.std, share=SHARE)
-    return {"modes": found.captured, "high_quality": found.high_quality}
 
 
 # -- after -----------------------------------------------------------------------------------------
@@ -247,7 +242,7 @@ def outcome(result: Result) -> dict[str, str]:
         rows |= {f"regret of {who}": sign + worded(regret) for who, regret in proof.regrets.items()}
         rows["measured by"] = proof.how
     last = result.trace[-1] if len(result.trace) else {}
-    return rows | {name: worded(last[name]) for name in ("modes", "high_quality") if name in last}
+    return rows | {name: worded(last[name]) for name in Modes._fields if name in last}
 
 
 def _report(result: Result, folder: Path) -> None:

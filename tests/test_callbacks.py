@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from test_gan import ring_gan
 
 import eqgan
-from eqgan.callbacks import Quality, SampleGrids, TensorBoard, TraceFile
+from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator
 from eqgan.solvers import SimultaneousGradient
 
@@ -56,24 +56,6 @@ def test_what_cannot_be_drawn_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(eqgan.InvalidInput, match="Cannot make the folder"):
         SampleGrids(tmp_path / "file" / "folder", every=1)
-
-
-def test_quality_joins_the_trace_at_its_cadence() -> None:
-    shapes = []
-
-    def spread(samples: torch.Tensor) -> dict[str, float]:
-        shapes.append(tuple(samples.shape))
-        return {"spread": float(samples.std())}
-
-    run = eqgan.solve(
-        ring_gan(),
-        SimultaneousGradient(),
-        max_steps=20,
-        check_every=5,
-        callbacks=[Quality(spread, every=10, count=50)],
-    )
-    assert [row["step"] for row in run.trace if "spread" in row] == [0, 10, 20]
-    assert shapes == [(50, 2)] * 3
 
 
 def test_the_trace_is_on_the_disk_while_the_run_goes_on(tmp_path: Path) -> None:

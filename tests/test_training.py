@@ -58,7 +58,7 @@ def test_the_folder_tells_all(tmp_path: Path) -> None:
     assert launch["torch"] == torch.__version__
     assert (launch["seed"], launch["threads"], launch["eqgan"]) == (3, 1, "0.1.0")
     assert (folder / "trace.csv").read_text() == result.trace.to_csv()
-    assert {"value", "modes", "high_quality"} <= set(result.trace.columns)
+    assert {"value", "captured", "high_quality", "reverse_kl"} <= set(result.trace.columns)
     assert imread(folder / "samples_00000020.png").std() > 0.01
     found = json.loads((folder / "result.json").read_text())
     assert (found["status"], found["steps"]) == ("MAX_STEPS", 20)

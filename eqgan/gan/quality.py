@@ -49,9 +49,10 @@ class Quality:
             samples' own entries if ``None``. Called without a graph.
         classifier: Maps samples to logits `(N, classes)`.
         samples: How many are generated each time, and compared with as many real ones.
-        every: Solver steps between measurements; the checks of the run (``check_every``) that are
-            multiples of it, and the last, are measured.
+        every: Solver steps between measurements, which are taken at the first check of the run
+            (``check_every``) at or after each multiple, and at the last step.
         seed: Seed of the noise, the same each time, and of the choice of real samples.
+        share: Share of the samples that captures a mode of a `GaussianMixture`.
 
     Raises:
         InvalidInput: Nothing to compare with, or numbers that make no measurement.
@@ -77,6 +78,7 @@ class Quality:
         samples: int = 1000,
         every: int = 1,
         seed: int = 0,
+        share: float = 0.0,
     ) -> None:
         for name, number, least in (("samples", samples, LEAST), ("every", every, 1)):
             if not isinstance(number, int | np.integer) or number < least:
@@ -85,6 +87,7 @@ class Quality:
             raise InvalidInput("features and classifier should be functions of samples, or None.")
         self.features, self.classifier = features, classifier
         self.samples, self.every, self.seed = int(samples), int(every), int(seed)
+        self.share = share
         self.known: Tensor | None = None
         self.mixture = reference if isinstance(reference, GaussianMixture) else None
         self.columns = list(Modes._fields if self.mixture else DISTANCES)
@@ -96,7 +99,7 @@ class Quality:
 
     def __call__(self, progress: Progress) -> dict[str, float] | None:
         """Return the numbers of what the solver proposes, when it is time to."""
-        if progress.step % self.every and progress.step != progress.max_steps:
+        if not progress.due(self.every) and progress.step != progress.max_steps:
             return None
         generate = getattr(progress.game, "generate", None)
         if generate is None:
@@ -113,7 +116,7 @@ class Quality:
         if not bool(torch.isfinite(seen).all()):
             return dict.fromkeys(self.columns, math.nan)
         if self.mixture:
-            numbers = modes(seen, self.mixture.means, self.mixture.std)._asdict()
+            numbers = modes(seen, self.mixture.means, self.mixture.std, self.share)._asdict()
         else:
             if self.known is None:
                 self.known = self._seen(self.real.to(fake.device))
