@@ -364,11 +364,23 @@ def _digest(game: Game | Payoffs | Space[Any]) -> int:
             checksum = zlib.crc32(_described(value).encode(), checksum)
         elif isinstance(value, np.ndarray) and value.dtype != object:
             checksum = zlib.crc32(np.ascontiguousarray(value).tobytes(), checksum)
-        elif isinstance(value, torch.Tensor) and value.layout is torch.strided:
-            flat = value.detach().flatten()
-            thinned = flat[:: max(1, len(flat) // THINNED)].cpu().double()
-            checksum = zlib.crc32(thinned.numpy().tobytes(), checksum)
+        elif isinstance(value, torch.Tensor):
+            for part in _strided(value.detach()):
+                flat = part.flatten()
+                thinned = flat[:: max(1, len(flat) // THINNED)].cpu().double()
+                checksum = zlib.crc32(thinned.numpy().tobytes(), checksum)
     return checksum
+
+
+def _strided(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return the dense tensors that make up a tensor; none for layouts that are not known."""
+    if tensor.layout is torch.strided:
+        return (tensor,)
+    if tensor.layout is torch.sparse_csr:
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    return ()
 
 
 def _is_cached(kind: type, name: str) -> bool:

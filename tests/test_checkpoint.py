@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
+import scipy.sparse
 import torch
 from test_run import START, Explosive, rps, tiny_gan
 
@@ -221,6 +222,18 @@ def test_a_checkpoint_holds_no_code(tmp_path: Path) -> None:
     assert b"\x80\x04" not in header[:2]
     assert b"eqgan.solvers" not in header
     assert b"pickle" not in header
+
+
+def test_a_checkpoint_of_another_sparse_game_is_refused(tmp_path: Path) -> None:
+    path, solver = tmp_path / "run.ckpt", SimultaneousGradient(rule=Constant(0.1))
+    first = scipy.sparse.random_array((20, 20), density=0.2, format="csr", rng=0)
+    # They look alike: the same numbers, in other places.
+    games = [eqgan.games.MatrixGame(payoffs) for payoffs in (first, first[::-1].tocsr())]
+    assert repr(games[0]) == repr(games[1])
+    eqgan.solve(games[0], solver, max_steps=4, checkpoint=path)
+    with pytest.raises(eqgan.CheckpointError, match="written by another run"):
+        eqgan.solve(games[1], solver, max_steps=9, checkpoint=path, resume=True)
+    assert eqgan.solve(games[0], solver, max_steps=9, checkpoint=path, resume=True).steps == 9
 
 
 def test_a_checkpoint_of_another_game_is_refused(tmp_path: Path) -> None:
