@@ -153,12 +153,15 @@ class _Cursor:
             raise self.error(what)
         if len(token) > LONGEST:
             raise self.error(f"a number of at most {LONGEST} characters")
+        unsigned = token.removeprefix("-")
         try:
-            number = _exact(token)
+            number = _exact(unsigned)
         except ZeroDivisionError as error:
             raise self.error("a denominator other than 0") from error
-        if not -2 * LARGEST <= number <= 2 * LARGEST:
-            raise self.error("a payoff that a float can hold")
+        except OverflowError as error:
+            raise self.error("a payoff that a float can hold") from error
+        if unsigned != token:
+            number = -number if number else (0 if unsigned.isdigit() else -0.0)
         self.decimals = self.decimals or "." in token or "e" in token or "E" in token
         self.advance()
         return number
@@ -179,10 +182,10 @@ class _Cursor:
 
 @functools.lru_cache(maxsize=1024)
 def _exact(token: str) -> Number:
-    """Return the number, from a text that is one; games have many cells and few payoffs."""
+    """Return the number, from the text of one; cells are many, payoffs few (up to their signs)."""
     number = Fraction(token)
-    if not number and token.startswith("-") and not token[1:].isdigit():
-        return -0.0
+    if number > 2 * LARGEST:
+        raise OverflowError
     return int(number) if number.denominator == 1 and abs(number) < 2**53 else number
 
 
@@ -342,8 +345,7 @@ def nfg_text(game: MatrixGame) -> str:
         for i in range(m):
             # Fractions have no negative zero, floats do.
             payoff = _written(exact[i][j] or table[i][j])
-            rest = constant - Fraction(payoff)
-            lines.append(f"{payoff} {_decimal(rest) if game.entries is None else rest}")
+            lines.append(f"{payoff} {_rest(payoff, constant, game.entries is None)}")
     return "\n".join(lines) + "\n"
 
 
@@ -351,6 +353,15 @@ def _quoted(text: str) -> str:
     # Gambit takes a backslash as it is, unless a quote follows; a pair of them stands for one.
     escaped = re.sub(r'\\(?=[\\"]|\Z)', r"\\\\", text)
     return '"' + escaped.replace('"', '\\"') + '"'
+
+
+def _rest(payoff: str, constant: Fraction, decimal: bool) -> str:
+    """Return what the second player receives, exactly."""
+    if not constant and payoff.strip("-0."):
+        # No arithmetic: a million fractions take half a minute.
+        return payoff.removeprefix("-") if payoff.startswith("-") else f"-{payoff}"
+    rest = constant - Fraction(payoff)
+    return _decimal(rest) if decimal else str(rest)
 
 
 def _decimal(number: Fraction) -> str:
