@@ -21,6 +21,7 @@ torch.set_num_threads(1)
 
 A = np.array([[2, 0, 1], [1, 3, -1]])
 B = 3 - A
+NAMES = (("up", "down"), ("left", "middle", "right"))
 
 
 class Nashpy:
@@ -33,6 +34,10 @@ class QuantEcon:
 
 class Pygambit:
     title = "halves"
+    players = tuple(
+        SimpleNamespace(strategies=[SimpleNamespace(label=name) for name in names])
+        for names in NAMES
+    )
 
     def to_arrays(self) -> list[Any]:
         return [np.vectorize(Fraction, otypes=[object])(table) / 3 for table in (A, B)]
@@ -44,6 +49,12 @@ class SpielMatrix:
 
     def col_utilities(self) -> Any:
         return B.astype(float)
+
+    def row_action_name(self, row: int) -> str:
+        return NAMES[0][row]
+
+    def col_action_name(self, column: int) -> str:
+        return NAMES[1][column]
 
     def get_type(self) -> Any:
         return SimpleNamespace(short_name="matrix_game")
@@ -59,6 +70,9 @@ class SpielState:
 
     def legal_actions(self, player: int) -> list[int]:
         return list(range(A.shape[player]))
+
+    def action_to_string(self, player: int, action: int) -> str:
+        return NAMES[player][action]
 
     def clone(self) -> SpielState:
         return SpielState(self.turns)
@@ -115,6 +129,13 @@ def test_gambits_rationals_stay_exact() -> None:
     game = from_object(Pygambit())
     assert game.rationals() == [[Fraction(x, 3) for x in row] for row in A.tolist()]
     assert (game.constant, game.name) == (1, "halves")
+
+
+@pytest.mark.parametrize(
+    "other", [Pygambit(), SpielMatrix(), Spiel()], ids=lambda other: type(other).__name__
+)
+def test_actions_keep_their_names(other: Any) -> None:
+    assert from_object(other).actions == NAMES
 
 
 def test_whole_numbers_never_overflow() -> None:
@@ -212,6 +233,7 @@ def test_openspiel_itself() -> None:
     game = from_object(pyspiel.load_game("matrix_rps"))
     assert game.payoff_matrix.tolist() == [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
     assert (game.constant, game.name) == (0, "matrix_rps")
+    assert game.actions == (("Rock", "Paper", "Scissors"),) * 2
     blotto = from_object(pyspiel.load_game("blotto(coins=5,fields=3,players=2)"))
     assert blotto.payoff_matrix.shape == (21, 21)
     poker = pyspiel.load_game("kuhn_poker")

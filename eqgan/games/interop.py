@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from eqgan.games.matrix import MatrixGame
 
 Tables: TypeAlias = Sequence[Any]
 """For each player what it receives, `(m, n)`."""
+
+Actions: TypeAlias = Sequence[Sequence[str]]
+"""The names of both players' actions."""
 
 ROUNDING = {"float64": 1e-12, "float32": 1e-5}
 """Sums of floats may differ by so much of the largest payoff, and still count as constant."""
@@ -32,7 +35,8 @@ def from_object(game: Any) -> MatrixGame:
 
     Returns:
         The game in which the row player receives `A`, and whose `constant` is what both receive
-        together. Whole numbers and fractions stay exact.
+        together. Whole numbers and fractions stay exact; actions keep the names that pygambit and
+        OpenSpiel give them.
 
     Raises:
         InvalidInput: Something else, another number of players than two, or a sum of the payoffs
@@ -43,20 +47,27 @@ def from_object(game: Any) -> MatrixGame:
         >>> from_object(([[2, 0], [1, 3]], [[1, 3], [2, 0]]))
         MatrixGame(2 x 2, payoffs from 0 to 3, constant-sum 3)
     """
-    tables, name = _read(game)
+    tables, name, actions = _read(game)
     if len(tables) != 2:
         raise InvalidInput(f"from_object expects a game of two players; got {len(tables)}.")
     a, b = (_as_table(table, p) for table, p in zip(tables, MatrixGame.players, strict=True))
-    return MatrixGame(a, constant=_constant(a, b), name=name)
+    return MatrixGame(a, constant=_constant(a, b), name=name, actions=actions)
 
 
 # -- what the libraries offer --------------------------------------------------------------------
 
 
-def _read(game: Any) -> tuple[Tables, str | None]:
-    """Return both players' payoffs and what the game is called."""
+class _Read(NamedTuple):
+    """What a library's game says: both players' payoffs, its name, and the names of its actions."""
+
+    tables: Tables
+    name: str | None = None
+    actions: Actions | None = None
+
+
+def _read(game: Any) -> _Read:
     if isinstance(game, tuple | list):
-        return game, None
+        return _Read(game)
     for attribute, read in READERS.items():
         if hasattr(game, attribute):
             return read(game)
@@ -66,39 +77,43 @@ def _read(game: Any) -> tuple[Tables, str | None]:
     )
 
 
-def _nashpy(game: Any) -> tuple[Tables, str | None]:
-    return game.payoff_matrices, None
+def _nashpy(game: Any) -> _Read:
+    return _Read(game.payoff_matrices)
 
 
-def _quantecon(game: Any) -> tuple[Tables, str | None]:
+def _quantecon(game: Any) -> _Read:
     profiles = game.payoff_profile_array
-    return [profiles[..., player] for player in range(profiles.shape[-1])], None
+    return _Read([profiles[..., player] for player in range(profiles.shape[-1])])
 
 
-def _pygambit(game: Any) -> tuple[Tables, str | None]:
-    return game.to_arrays(), str(game.title) or None
+def _pygambit(game: Any) -> _Read:
+    labels = [[strategy.label for strategy in player.strategies] for player in game.players]
+    return _Read(game.to_arrays(), str(game.title) or None, labels)
 
 
-def _openspiel_matrix(game: Any) -> tuple[Tables, str | None]:
-    return (game.row_utilities(), game.col_utilities()), game.get_type().short_name
+def _openspiel_matrix(game: Any) -> _Read:
+    tables = game.row_utilities(), game.col_utilities()
+    m, n = np.shape(tables[0])
+    rows = [game.row_action_name(i) for i in range(m)]
+    columns = [game.col_action_name(j) for j in range(n)]
+    return _Read(tables, game.get_type().short_name, (rows, columns))
 
 
-def _openspiel(game: Any) -> tuple[Tables, str | None]:
+def _openspiel(game: Any) -> _Read:
     """Play out every pair of actions of a game that is one simultaneous move."""
     name, players = game.get_type().short_name, game.num_players()
     if players != 2:
-        return [None] * players, name
+        return _Read([None] * players, name)
     start = game.new_initial_state()
     if not start.is_simultaneous_node() or game.max_game_length() != 1:
         raise InvalidInput(
             f"from_object expects a game in which both players move once, at the same time; {name} "
             "takes turns. Write out its normal form with pyspiel.extensive_to_matrix_game."
         )
-    returns = [
-        [_returns(start, row, column) for column in start.legal_actions(1)]
-        for row in start.legal_actions(0)
-    ]
-    return list(np.moveaxis(np.array(returns), -1, 0)), name
+    moves = [start.legal_actions(player) for player in (0, 1)]
+    returns = [[_returns(start, row, column) for column in moves[1]] for row in moves[0]]
+    names = [[start.action_to_string(i, move) for move in moves[i]] for i in (0, 1)]
+    return _Read(list(np.moveaxis(np.array(returns), -1, 0)), name, names)
 
 
 def _returns(start: Any, row: int, column: int) -> Any:
@@ -107,7 +122,7 @@ def _returns(start: Any, row: int, column: int) -> Any:
     return state.returns()
 
 
-READERS: dict[str, Callable[[Any], tuple[Tables, str | None]]] = {
+READERS: dict[str, Callable[[Any], _Read]] = {
     "payoff_matrices": _nashpy,
     "payoff_profile_array": _quantecon,
     "to_arrays": _pygambit,
