@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-import re
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from eqgan import checkpoint as storage
 from eqgan.certificate import Certificate, measure, payoff_of, residual
 from eqgan.errors import CheckpointError, InvalidInput
+from eqgan.fingerprint import described, digest
 from eqgan.game import Game
-from eqgan.games.payoffs import Payoffs
 from eqgan.oracle import Oracle, default_oracle
 from eqgan.profile import Profile
 from eqgan.result import Result, Status, Trace
 from eqgan.solver import Solver
-from eqgan.spaces import Space
 
 RESERVED = {
     "step",
@@ -40,9 +35,6 @@ RESERVED = {
 
 ROUNDING = {torch.float32: 1e-6, torch.float64: 1e-9}
 """What a solver proposes may miss its sets by this much unprojected."""
-
-THINNED = 100_000
-"""Entries of a tensor, at most about twice, that tell one game from another."""
 
 BLOWN_UP = 1e10
 """A run has diverged when its norm exceeds this many times that of its start (plus one)."""
@@ -311,13 +303,13 @@ class Run:
     def fingerprint(self) -> str:
         """Return what must agree between the run that wrote a checkpoint and the one that reads."""
         shapes = [tuple(leaf.shape) for leaf in self.z.leaves()]
-        game = f"{_described(self.game)} {self.digest:08x}"
-        return f"{game} {shapes} by {_described(self.solver)} with seed {self.seed}"
+        game = f"{described(self.game)} {self.digest:08x}"
+        return f"{game} {shapes} by {described(self.solver)} with seed {self.seed}"
 
     @cached_property
     def digest(self) -> int:
         """A checksum of what the game holds."""
-        return _digest(self.game)
+        return digest(self.game)
 
     def save(self) -> None:
         """Write the checkpoint; a run that has blown up leaves the last good one as it is."""
@@ -341,50 +333,6 @@ class Run:
         # The row of this very step is measured again by the check that opens the loop.
         self.rows = [row for row in saved["rows"] if row["step"] < self.step]
         self.good = (self.z, self.state, self.step)
-
-
-def _described(value: Any) -> str:
-    """Return the repr without addresses, which no other process shares."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def _digest(game: Game | Payoffs | Space[Any]) -> int:
-    """Return a checksum of the tensors that a game (and its base) holds, thinned if they are large.
-
-    It tells one game from another when a run is resumed; it need not be more than that.
-    """
-    checksum = 0
-    # What is cached is derived, and comes when it is first asked for.
-    given = (v for k, v in vars(game).items() if not _is_cached(type(game), k))
-    parts = (v if isinstance(v, tuple) else (v,) for v in given)
-    for value in itertools.chain.from_iterable(parts):
-        if isinstance(value, Game | Payoffs | Space):
-            checksum = zlib.crc32(_digest(value).to_bytes(4), checksum)
-        elif isinstance(value, str | int | float | None) or dataclasses.is_dataclass(value):
-            checksum = zlib.crc32(_described(value).encode(), checksum)
-        elif isinstance(value, np.ndarray) and value.dtype != object:
-            checksum = zlib.crc32(np.ascontiguousarray(value).tobytes(), checksum)
-        elif isinstance(value, torch.Tensor):
-            for part in _strided(value.detach()):
-                flat = part.flatten()
-                thinned = flat[:: max(1, len(flat) // THINNED)].cpu().double()
-                checksum = zlib.crc32(thinned.numpy().tobytes(), checksum)
-    return checksum
-
-
-def _strided(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return the dense tensors that make up a tensor; none for layouts that are not known."""
-    if tensor.layout is torch.strided:
-        return (tensor,)
-    if tensor.layout is torch.sparse_csr:
-        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
-    if tensor.layout is torch.sparse_coo:
-        return tensor._indices(), tensor._values()
-    return ()
-
-
-def _is_cached(kind: type, name: str) -> bool:
-    return isinstance(getattr(kind, name, None), cached_property)
 
 
 def _numbers(returned: Any, row: Mapping[str, float]) -> dict[str, float]:

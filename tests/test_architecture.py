@@ -29,7 +29,7 @@ LAYERS = [
     {"games", "gan", "rules", "response", "search", "oracle", "bounds", "data"},
     {"certificate", "exact"},
     {"solver"},
-    {"result", "registry", "progress"},
+    {"result", "registry", "progress", "fingerprint"},
     {"loop"},
     {"run", "recorder"},
     {
