@@ -15,13 +15,13 @@ from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
 from eqgan.games.fixed_gan import FixedGAN
 from eqgan.gan import ceilings
-from eqgan.gan.box_maximum import box_maximum, flattened
+from eqgan.gan.box_maximum import altered, box_maximum, flattened, keeps_batch
 from eqgan.gan.objectives import Hinge, JensenShannon, Measured, Minimax, NonSaturating, Wasserstein
 from eqgan.gan.spectral import largest_norm
 from eqgan.profile import Profile
 from eqgan.response import Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
-from eqgan.spaces import Box
+from eqgan.spaces import Box, Euclidean
 
 FALLING = (Minimax, NonSaturating, Wasserstein, Hinge, Measured, JensenShannon)
 """Objectives under which the generator pays less the larger the discriminator's output is."""
@@ -119,7 +119,8 @@ class BoundOracle(Oracle):
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless the game is a GAN on fixed samples."""
-        if isinstance(game, FixedGAN):
+        # A subclass may have another payoff.
+        if type(game) is FixedGAN:
             return self.search.unsupported(game)
         return (
             "upper bounds are proved on fixed samples, of a GAN without mixtures: certify "
@@ -168,6 +169,7 @@ class BoundOracle(Oracle):
         reasons: list[str] = []
         try:
             _check_single(game.networks[1].module)
+            _check_alone(game, z)
             most = ceilings.all_functions(objective, game.data, fake)
             known.append((float(most), "every discriminator"))
         except UnsupportedGame as error:
@@ -221,15 +223,31 @@ def lipschitz_constant(game: FixedGAN) -> float:
 
 def _check_single(network: nn.Module) -> None:
     """Raise unless the output for a sample is known not to depend on the rest of its batch."""
-    hooked = network._forward_hooks or network._forward_pre_hooks
-    if type(network).forward is nn.Sequential.forward and not hooked:
+    if type(network).forward is nn.Sequential.forward and not altered(network):
         for part in network.children():
             _check_single(part)
-    elif hooked or not isinstance(network, SINGLE) or type(network).forward not in FORWARDS:
+        return
+    single = isinstance(network, SINGLE) and type(network).forward in FORWARDS
+    if isinstance(network, nn.Flatten | nn.Unflatten):
+        single = single and keeps_batch(network)
+    if altered(network) or not single:
         raise UnsupportedGame(
             f"A {type(network).__name__} is not known to look at a batch sample by sample, as a "
             "function of samples does."
         )
+
+
+def _check_alone(game: FixedGAN, z: Profile) -> None:
+    """Raise unless the discriminator takes one sample.
+
+    A convolution takes samples without channels as the channels of one sample. It fails on fewer
+    than it has.
+    """
+    try:
+        with torch.no_grad():
+            game.player(1, z[1])(game.data[:1])
+    except RuntimeError as error:
+        raise UnsupportedGame("The discriminator takes no single sample.") from error
 
 
 def _output_box(generator: nn.Module) -> tuple[float, float]:
@@ -247,6 +265,8 @@ def _output_box(generator: nn.Module) -> tuple[float, float]:
 
 def _point_mass(game: FixedGAN, z: Profile, point: Tensor) -> Tensor | None:
     """Return the generator whose every sample is `point`, if its last layer can make it so."""
+    if not isinstance(game.spaces[0], Euclidean):
+        return None
     network = game.networks[0]
     layers = [*flattened(network.module)]
     linear: Any = layers[-2] if len(layers) > 1 else None

@@ -244,6 +244,62 @@ def test_who_looks_at_the_whole_batch_is_no_function_of_a_sample(discriminator: 
     assert "sample by sample" in refused(bounded, discriminator)
 
 
+def exchanged(discriminator: nn.Module, fake: list[float]) -> tuple[FixedGAN, Profile]:
+    """Return a game whose generated samples are the data, in another order."""
+    data, noise = (torch.tensor(sorted(fake))[:, None], torch.tensor(fake)[:, None])
+    game = FixedGAN(GAN(nn.Linear(1, 1), discriminator, data, 1), data, noise)
+    z = game.initial(game.generator(0))
+    return game, z.replace(0, torch.tensor([1.0, 0.0]).double())
+
+
+@pytest.mark.parametrize(
+    ("layers", "fake"),
+    [
+        # Pools over its neighbours in the batch.
+        (
+            [nn.Unflatten(0, (1, -1)), nn.AvgPool2d((3, 1), 1, (1, 0)), nn.Flatten(0, 1)],
+            [0.0, 1.0, 0.0, 1.0, 0.0, 1.0],
+        ),
+        # Takes the two samples of the batch for two channels of one.
+        ([nn.Conv1d(2, 2, 1)], [1.0, 0.0]),
+    ],
+    ids=["pool", "convolution"],
+)
+def test_known_layers_that_mix_the_batch_have_no_ceiling(
+    layers: list[nn.Module], fake: list[float]
+) -> None:
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        game, z = exchanged(nn.Sequential(*layers, *mlp([1, 16, 1], nn.Tanh)), fake)
+    proof = certify(game, z, QUICK)
+    # No function tells the samples apart; these do, as they look at the batch.
+    most = -2 * math.log(2) - float(game.payoff(z))
+    hard = certify(game, z, GradientOracle(steps=150, restarts=0, rule=eqgan.Adam(0.05)))
+    assert float(hard.lower[1]) > most + 0.1
+    assert math.isinf(float(proof.upper[1]))
+
+
+def test_a_generator_in_a_box_reaches_no_point_beyond_it() -> None:
+    gan = GAN(nn.Sequential(nn.Linear(1, 1), nn.Tanh()), nn.Linear(1, 1), torch.rand(20, 1), 1)
+    game = FixedGAN.draw(gan, 20)
+    game.spaces = (eqgan.Box((2,), -0.1, 0.1), game.spaces[1])
+    proof = certify(game, ([0.0, 0.0], [2.0, 0.0]), QUICK)
+    assert proof.deviations is not None
+    assert game.spaces[0].violation(proof.deviations[0]) == 0
+    assert 0 < float(proof.lower[0]) < float(proof.upper[0])
+
+
+def test_a_game_with_another_payoff_is_refused() -> None:
+    class Doubled(FixedGAN):
+        def payoff(self, z: Profile, batch: object = None) -> Tensor:
+            return 2 * super().payoff(z, batch)
+
+    gan = GAN(nn.Linear(1, 1), nn.Linear(1, 1), torch.rand(20, 1), 1)
+    game = Doubled.draw(gan, 20)
+    with pytest.raises(eqgan.UnsupportedGame, match="upper bounds are proved on fixed samples"):
+        certify(game, game.initial(game.generator(0)), QUICK)
+
+
 def test_frozen_weights_are_not_clipped() -> None:
     critic = mlp([2, 4, 1])
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ ACTIVATIONS = [
     lambda: nn.LeakyReLU(-0.5),
     lambda: nn.LeakyReLU(1.5),
     lambda: nn.Softplus(beta=3.0, threshold=2.0),
+    lambda: nn.Softplus(beta=-3.0, threshold=0.5),
 ]
 
 
@@ -94,8 +96,8 @@ def test_piecewise_linear_maxima_are_those_at_the_vertices(seed: int, width: int
     assert truth - 1e-9 <= result.proved <= truth + 1e-4
 
 
-# Not the last: it is torch's softplus with a jump, which is counted everywhere.
-@pytest.mark.parametrize("kind", range(len(ACTIVATIONS) - 1))
+# Not the last two: torch's softplus has a jump there, which is counted everywhere.
+@pytest.mark.parametrize("kind", range(len(ACTIVATIONS) - 2))
 def test_both_ends_meet_on_networks_of_a_useful_size(kind: int) -> None:
     network = random_network(kind, [2, 32, 32, 1], ACTIVATIONS[kind], 0.3)
     result = box_maximum(network, [-1.0, -1.0], [1.0, 1.0], tolerance=1e-3)
@@ -126,8 +128,37 @@ def test_a_point_is_a_box_too() -> None:
     assert float(network(point).detach()) == pytest.approx(result.proved, abs=1e-12)
 
 
+@pytest.mark.parametrize("width", [1e-12, 1e-6, 1.0])
+@pytest.mark.parametrize("kind", range(len(ACTIVATIONS)))
+def test_deep_networks_on_tiny_boxes_far_from_zero(kind: int, width: float) -> None:
+    """Rounding is counted: nothing that floating point finds is above the proof."""
+    for seed in range(4):
+        network = random_network(seed, [2, *[8] * 8, 1], ACTIVATIONS[kind], 0.7)
+        middle = 1e4 * torch.randn(2, generator=torch.Generator().manual_seed(seed)).double()
+        low, high = middle - width, middle + width
+        result = box_maximum(network, low, high, tolerance=1e-9, budget=[1, 100, 1000][seed % 3])
+        assert largest_sampled(network, low, high, seed) <= result.proved
+
+
+def test_weights_that_overflow_prove_nothing() -> None:
+    network = nn.Sequential(nn.Linear(2, 1), nn.Tanh(), nn.Linear(1, 1)).double()
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), (-1.7e308, 0.0, 1.0, 0.0), strict=True):
+            parameter.fill_(value)
+    result = box_maximum(network, [-1.0, -1.0], [1.0, 1.0], budget=10)
+    assert result.found == 1.0
+    assert result.proved == math.inf
+
+
 class Odd(nn.ReLU):
     """A subclass that computes something else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.square()
+
+
+class Crooked(nn.Identity):
+    """No identity."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.square()
@@ -138,6 +169,9 @@ class Odd(nn.ReLU):
     [
         (nn.Sequential(nn.Conv1d(1, 1, 1)), "for a Conv1d; networks of Linear"),
         (nn.Sequential(nn.Linear(2, 2), Odd(), nn.Linear(2, 1)), "for a Odd"),
+        (nn.Sequential(nn.Linear(2, 2), Crooked(), nn.Linear(2, 1)), "for a Crooked"),
+        (nn.Sequential(nn.Flatten(0), nn.Linear(2, 1)), "for a Flatten"),
+        (nn.Sequential(nn.Linear(1, 1), nn.Flatten()), "Linear of 1 inputs gets 2"),
         (nn.Linear(2, 3), "one output"),
         (nn.ReLU(), "one output"),
     ],
@@ -151,6 +185,13 @@ def test_a_hook_may_compute_anything() -> None:
     layer = nn.Linear(2, 1)
     layer.register_forward_hook(lambda module, inputs, output: 10 * output)
     with pytest.raises(eqgan.UnsupportedGame, match="with hooks"):
+        box_maximum(nn.Sequential(layer), [0.0, 0.0], [1.0, 1.0])
+
+
+def test_a_forward_of_its_own_may_compute_anything() -> None:
+    layer = nn.Linear(2, 1)
+    layer.forward = lambda x: 10 * x  # type: ignore[method-assign,assignment]
+    with pytest.raises(eqgan.UnsupportedGame, match="forward of its own"):
         box_maximum(nn.Sequential(layer), [0.0, 0.0], [1.0, 1.0])
 
 

@@ -69,7 +69,8 @@ def box_maximum(
 
     Raises:
         InvalidInput: Bounds that are no box.
-        UnsupportedGame: A layer for which no bounds are known, or more than one output.
+        UnsupportedGame: A layer for which no bounds are known, inputs that do not fit the box, or
+            more than one output.
 
     References:
         Gowal et al. 2018, arXiv:1810.12715 (interval bounds); Singh et al. 2018 (affine bounds of
@@ -92,6 +93,7 @@ def box_maximum(
         raise InvalidInput(
             f"box_maximum needs tolerance > 0 and budget >= 1; got {tolerance!r}, {budget!r}."
         )
+    _check_sizes(layers, len(a))
     search = _BranchAndBound(layers, a, b)
     with torch.no_grad():
         return search.run(tolerance, int(budget))
@@ -137,11 +139,14 @@ class _BranchAndBound:
         """Bound some boxes, and try the middle and the most promising corner of each."""
         self.boxes += len(centre)
         bound, slope = _bound(self.layers, centre, half)
-        tries = torch.cat((centre, centre + slope.sign() * half))
+        # Where weights are so large that bounds overflow, nothing is known.
+        bound = torch.where(bound.isnan(), math.inf, bound)
+        tries = torch.cat((centre, centre + slope.nan_to_num(0.0).sign() * half))
         tries = tries.clamp(self.low, self.high)
         values = tries
         for layer in self.layers:
             values = layer(values)
+        values = torch.where(values.isnan(), -math.inf, values)
         best = int(values.argmax())
         if float(values[best]) > self.found:
             self.point, self.found = tries[best], float(values[best])
@@ -253,7 +258,8 @@ SMOOTH: dict[type[nn.Module], Callable[[Any, Tensor], Tensor]] = {
 def _misfit(activation: nn.Module) -> float:
     """Return how far torch's function is from the smooth one: softplus ends in a straight line."""
     if isinstance(activation, nn.Softplus):
-        return math.exp(-activation.threshold) / activation.beta
+        at = float(activation.threshold)
+        return (max(-at, 0.0) + math.log1p(math.exp(-abs(at)))) / abs(activation.beta)
     return 0.0
 
 
@@ -275,6 +281,17 @@ def _layers(network: nn.Module) -> list[nn.Module]:
             "Bounds over a box are known for networks whose last Linear has one output."
         )
     return layers
+
+
+def _check_sizes(layers: list[nn.Module], size: int) -> None:
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            if layer.in_features != size:
+                raise UnsupportedGame(
+                    "Bounds over a box are known for networks whose layers take all that comes; a "
+                    f"Linear of {layer.in_features} inputs gets {size}."
+                )
+            size = layer.out_features
 
 
 def _copied(layer: nn.Module) -> nn.Module:
@@ -299,11 +316,26 @@ def _known(layer: nn.Module) -> bool:
 
 
 def flattened(network: nn.Module) -> Iterator[nn.Module]:
-    """Yield the layers of nested sequences, without those that change no number."""
-    if network._forward_hooks or network._forward_pre_hooks:
-        raise UnsupportedGame(f"A {type(network).__name__} with hooks may compute anything.")
+    """Yield the layers of nested sequences, without those that change no number of a sample."""
+    if altered(network):
+        raise UnsupportedGame(
+            f"A {type(network).__name__} with hooks or a forward of its own may compute anything."
+        )
     if type(network) is nn.Sequential:
         for part in network:
             yield from flattened(part)
-    elif not isinstance(network, nn.Identity | nn.Flatten):
+    elif not (
+        type(network) is nn.Identity or (type(network) is nn.Flatten and keeps_batch(network))
+    ):
         yield network
+
+
+def altered(module: nn.Module) -> bool:
+    """Return whether a module may compute something else than its class says."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
+
+
+def keeps_batch(layer: nn.Flatten | nn.Unflatten) -> bool:
+    """Return whether a layer that reshapes leaves the first dimension, of samples, as it is."""
+    first = layer.start_dim if isinstance(layer, nn.Flatten) else layer.dim
+    return isinstance(first, int) and first >= 1
