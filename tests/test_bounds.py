@@ -21,7 +21,12 @@ from eqgan.gan.networks import mlp
 QUICK = BoundOracle(search=GradientOracle(steps=60, restarts=1))
 
 
-def table_game(real: list[int], fake: list[int], points: int = 4) -> tuple[FixedGAN, Profile]:
+def table_game(
+    real: list[int],
+    fake: list[int],
+    points: int = 4,
+    objective: objectives.ObjectiveLike = "minimax",
+) -> tuple[FixedGAN, Profile]:
     """Return a game on the corners of a simplex, where a linear discriminator is a table.
 
     The generator shows corner `fake[i]` for noise i; it can reach all of the unit cube.
@@ -32,7 +37,7 @@ def table_game(real: list[int], fake: list[int], points: int = 4) -> tuple[Fixed
     with torch.no_grad():
         generator[0].weight.copy_(corners[fake].mT)
         generator[0].bias.zero_()
-    gan = GAN(generator, discriminator, corners[real], len(fake))
+    gan = GAN(generator, discriminator, corners[real], len(fake), objective)
     game = FixedGAN(gan, corners[real], torch.eye(len(fake)))
     return game, game.initial(game.generator(0))
 
