@@ -7,6 +7,7 @@ from torch import nn
 
 import eqgan
 from eqgan.games import GAN, FiniteGAN, Mixed
+from eqgan.gan import spectral_norm
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
 
 
@@ -93,6 +94,36 @@ def test_atoms_of_a_mixture_start_apart(build) -> None:  # type: ignore[no-untyp
     outputs = [mix.base.networks[0](atom, noise) for atom in atoms]
     assert not torch.allclose(outputs[0], outputs[1])
     assert not torch.allclose(outputs[1], outputs[2])
+
+
+@pytest.mark.parametrize(
+    "normed", [spectral_norm, lambda net: weight_norm_all(net), lambda net: net], ids=str
+)
+def test_a_fresh_start_does_not_depend_on_how_the_module_was_built(normed) -> None:  # type: ignore[no-untyped-def]
+    """It is the layers' own initialisation, whatever their weights are divided by."""
+    drawn, plain = [], linear_gan(nn.Linear(2, 2), mlp([2, 9, 1])).networks[1]
+    for seed in (0, 1):
+        with torch.random.fork_rng():
+            torch.random.manual_seed(seed)
+            network = linear_gan(nn.Linear(2, 2), normed(mlp([2, 9, 1]))).networks[1]
+        drawn.append(network.to_module(network.fresh(torch.Generator().manual_seed(7))))
+    expected = plain.to_module(plain.fresh(torch.Generator().manual_seed(7)))
+    x = torch.randn(20, 2)
+    assert torch.equal(drawn[0](x), drawn[1](x))
+    for k in (0, 2):
+        assert torch.equal(drawn[0][k].bias, expected[k].bias)
+        weight, own = drawn[0][k].weight, expected[k].weight
+        scale = torch.linalg.matrix_norm(own, 2) if normed is spectral_norm else 1.0
+        torch.testing.assert_close(weight, own / scale)
+
+
+def weight_norm_all(network: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(
+        *(
+            nn.utils.parametrizations.weight_norm(part) if isinstance(part, nn.Linear) else part
+            for part in network
+        )
+    )
 
 
 class Bare(nn.Module):

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
+from eqgan.games.initialisation import renew
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Euclidean, Space
 
@@ -137,7 +137,8 @@ class Network:
     def fresh(self, rng: torch.Generator) -> Tensor:
         """Return newly initialised parameters, by the modules' own `reset_parameters`.
 
-        A module that defines `reset_parameters` initialises all it contains. Parameters that no
+        A module that defines `reset_parameters` initialises all it contains; what it gives a weight
+        that is computed from others, as under spectral norm, these take over. Parameters that no
         module initialises get noise of their own spread, so that no two networks are alike; frozen
         ones keep their values.
         """
@@ -145,10 +146,9 @@ class Network:
         seed = int(torch.randint(2**31, (), generator=rng, device=rng.device))
         devices = [self.device] if self.device.type == "cuda" else []
         # Modules initialise themselves from the global generator; lend it a seed and put it back.
-        with torch.random.fork_rng(devices=devices):
+        with SEAT, torch.random.fork_rng(devices=devices):
             torch.random.manual_seed(seed)
-            with torch.no_grad():
-                _reset(module)
+            renew(module)
         return self._flat(module)
 
     def noisy(self, vector: Tensor, rng: torch.Generator) -> Tensor:
@@ -205,25 +205,6 @@ def _forget_running_statistics(module: nn.Module, what: str) -> None:
                 f"{what}.{name} is an active {type(part).__name__}: it draws from torch's global "
                 "generator, so no run could be repeated. Remove it, or call .eval() on it."
             )
-
-
-def _reset(module: nn.Module) -> None:
-    reset = getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None))
-    if parametrize.is_parametrized(module):
-        # Its own reset would write into tensors that are computed, and be lost.
-        _scatter(module.parameters())
-    elif callable(reset):
-        reset()
-    else:
-        _scatter(module.parameters(recurse=False))
-        for child in module.children():
-            _reset(child)
-
-
-def _scatter(parameters: Iterable[nn.Parameter]) -> None:
-    for parameter in parameters:
-        spread = parameter.std(correction=0)
-        parameter.add_(torch.where(spread > 0, spread, 0.1) * torch.randn_like(parameter))
 
 
 Player = Callable[..., Tensor]
