@@ -43,7 +43,7 @@ class GradientOracle(Oracle):
             certificate of an earlier profile.
 
     References:
-        Sidheekh et al. 2021 (perturbed duality gap).
+        Sidheekh et al. 2021, arXiv:2012.06723 (perturbed duality gap).
 
     Example:
         >>> import eqgan

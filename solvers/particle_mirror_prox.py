@@ -39,7 +39,7 @@ class ParticleMirrorProx(Solver[MixState]):
         weight_rule: How the weights' losses become steps; by default `rule`.
 
     References:
-        Domingo-Enrich et al. 2020, arXiv:2002.06277; Wang and Chizat 2022, arXiv:2211.01280.
+        Domingo-Enrich et al. 2020 (NeurIPS); Wang and Chizat 2022, arXiv:2211.01280.
 
     Example:
         >>> import eqgan

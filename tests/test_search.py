@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 import eqgan
 from eqgan import Constant, GradientOracle, Oracle, Profile, Response, certify
-from eqgan.games import GAN, DiracGAN, Mixed, NeuralGame
+from eqgan.games import GAN, ContinuousGame, DiracGAN, Mixed, NeuralGame
 
 
 class Ridge(eqgan.ZeroSumGame):
@@ -35,6 +37,32 @@ def test_a_stationary_point_that_is_no_equilibrium_gets_its_true_gap() -> None:
     assert naive.nash_conv == 0.0
     assert perturbed.nash_conv == pytest.approx(0.5, abs=1e-6)
     assert perturbed.nash_conv <= 0.5
+
+
+def hills(x: Tensor, y: Tensor) -> Tensor:
+    """The toy game of Sidheekh et al. 2021: flat at (0, 0), where the maximiser is in a valley."""
+    return (-0.01 * (x**2 + y**2)).exp() * ((0.3 * x**2 + y) ** 2 + (0.5 * y**2 + x) ** 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_flat_point_of_the_perturbed_gap_paper_gets_its_true_gap(seed: int) -> None:
+    r"""Against y = 0 no x pays less than 0; against x = 0, f = (s + s^2/4) e^{-s/100}, s = y^2.
+
+    It is largest where s^2/400 - 0.49 s = 1.
+    """
+    s = (0.49 + math.sqrt(0.49**2 + 0.01)) / 0.005
+    gap = (s + s**2 / 4) * math.exp(-s / 100)
+    game, origin = ContinuousGame(hills, (-20.0, 20.0), (-20.0, 20.0)), ([0.0], [0.0])
+    z = game.as_profile(origin)
+    assert max(float(leaf.abs().max()) for leaf in game.operator(z).leaves()) == 0
+    naive = certify(game, origin, GradientOracle(restarts=0), seed=seed)
+    perturbed = certify(game, origin, GradientOracle(steps=600, restarts=2), seed=seed)
+    grid = certify(game, origin)
+    assert naive.nash_conv == 0.0
+    assert gap == pytest.approx(1380.5543, abs=1e-4)
+    for found in (perturbed, grid):
+        assert found.regrets["minimizer"] == 0.0
+        assert gap - 0.01 < found.regrets["maximizer"] <= gap + 1e-9
 
 
 def test_curves_say_whether_searches_had_stopped_improving() -> None:
