@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from test_run import Deaf, Poisoned, fragile
 
 import eqgan
 from eqgan import Comparison, InvalidInput, Profile, UnknownName
@@ -194,10 +195,32 @@ def test_ctrl_c_ends_the_whole_comparison(monkeypatch: pytest.MonkeyPatch) -> No
 # -- certificates ----------------------------------------------------------------------------------
 
 
-def small_gan() -> eqgan.games.GAN:
+def small_gan(generator: torch.nn.Module | None = None) -> eqgan.games.GAN:
     rng = torch.Generator().manual_seed(0)
-    nets = (torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+    nets = (generator or torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
     return eqgan.games.GAN(*nets, torch.randn(50, 2, generator=rng), noise_dim=2, batch_size=8)
+
+
+def test_gans_that_break_or_collapse_are_rows_and_the_others_run() -> None:
+    point = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        point.weight.zero_()
+    games = {
+        "NaN": fragile(Deaf()),
+        "NaN gradient": fragile(Poisoned(1, 1)),
+        "exploding": fragile(torch.nn.Linear(1, 1)),
+        "collapsed": small_gan(point),
+        "gan": small_gan(),
+    }
+    slow, wild = (SimultaneousGradient(rule=eqgan.Constant(rate)) for rate in (0.05, 1e9))
+    table = compare(games, {"slow": slow, "wild": wild}, evaluations=60)
+    rows = {(row.game, row.solver): row for row in table.rows}
+    assert len(rows) == 10
+    for broken in (("NaN", "slow"), ("NaN gradient", "slow"), ("exploding", "wild")):
+        assert rows[broken].status == "DIVERGED"
+        assert "the profile is the last good one, of step" in rows[broken].message
+    for sound in (("collapsed", "slow"), ("gan", "slow")):
+        assert (rows[sound].status, rows[sound].steps) == ("MAX_STEPS", 60)
 
 
 def test_networks_are_measured_only_by_an_oracle_that_was_asked_for() -> None:

@@ -210,8 +210,16 @@ BAD = {
         lambda: eqgan.compare({"d": DiracGAN()}, ["extragradient"], tol="x"),
         "tol should be a number",
     ),
-    "discriminator shape": (lambda: gan(discriminator=nn.Linear(2, 2)), "one number a sample"),
-    "discriminator input": (lambda: gan(discriminator=nn.Linear(3, 1)), "discriminator fails"),
+    "discriminator shape": (
+        lambda: gan(discriminator=nn.Linear(2, 2)),
+        r"one number a sample.*data come as \(2, 2\), the generator makes \(2, 2\), and it gives "
+        r"\(2, 2\)",
+    ),
+    "discriminator input": (
+        lambda: gan(discriminator=nn.Linear(3, 1)),
+        r"discriminator fails on an input of shape \(2, 2\) \(.*3x1.*\); the generator takes noise "
+        r"\(2, 2\), data come as \(2, 2\), the generator makes \(2, 2\)",
+    ),
     "discriminator output": (lambda: gan(discriminator=Twice(2, 1)), "should return a tensor"),
     "flat data": (lambda: gan(data=torch.zeros(10)), r"data\[:, None\]"),
     "NaN data": (lambda: gan(data=DATA * math.nan), "NaN"),

@@ -125,6 +125,18 @@ class Poisoned(torch.nn.Linear):
         return super().forward(samples) + (1.0 - self.weight.abs()).sqrt().sum()
 
 
+def fragile(critic: torch.nn.Module) -> eqgan.games.GAN:
+    """Return a GAN whose critic's weights grow."""
+    generator = torch.nn.Linear(1, 1)
+    with torch.no_grad():
+        for parameter in (*generator.parameters(), *critic.parameters()):
+            parameter.fill_(0.5)
+    data = torch.full((8, 1), 3.0)
+    gan = eqgan.games.GAN(generator, critic, data, 1, objective="wasserstein", batch_size=8)
+    gan.spaces = tuple(eqgan.Euclidean((2,)) for _ in range(2))  # not clipped
+    return gan
+
+
 @pytest.mark.parametrize(
     ("discriminator", "rate", "why"),
     [
@@ -135,13 +147,7 @@ class Poisoned(torch.nn.Linear):
     ids=["NaN", "NaN gradient", "exploding gradient"],
 )
 def test_gans_that_break_keep_the_last_good_profile(discriminator, rate, why) -> None:  # type: ignore[no-untyped-def]
-    generator, critic = torch.nn.Linear(1, 1), discriminator()
-    with torch.no_grad():
-        for parameter in (*generator.parameters(), *critic.parameters()):
-            parameter.fill_(0.5)
-    data = torch.full((8, 1), 3.0)
-    gan = eqgan.games.GAN(generator, critic, data, 1, objective="wasserstein", batch_size=8)
-    gan.spaces = tuple(eqgan.Euclidean((2,)) for _ in range(2))  # not clipped
+    gan = fragile(discriminator())
     seen: list[Profile] = []
     run = eqgan.solve(
         gan,

@@ -133,6 +133,7 @@ class GAN(NetworkGame):
                 f"The generator should make samples like the data: {shapes}, and it makes "
                 f"{tuple(fake.shape)}."
             )
+        shapes = f"{shapes}, the generator makes {tuple(fake.shape)}"
         scores = self._probe(1, y, real, shapes)
         if scores.shape not in ((2,), (2, 1)):
             raise InvalidInput(
