@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,14 +40,21 @@ def digits(size: int = 8) -> Tensor:
     """
     if not (isinstance(size, int) and size >= 1):
         raise InvalidInput(f"size should be a whole number >= 1; got {size!r}.")
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise InvalidInput(
-            "The digits come with scikit-learn, which is not installed: pip install 'eqgan[data]'."
-        ) from error
-    ink = torch.as_tensor(load_digits().images, dtype=torch.float32)[:, None]
+    ink = torch.as_tensor(_load_digits().images, dtype=torch.float32)[:, None]
     return _scaled(ink / 8 - 1, size)
+
+
+def digit_labels() -> Tensor:
+    """Return what the `digits` are: 0 to 9, int64, `(1797,)`.
+
+    Raises:
+        InvalidInput: scikit-learn is not installed.
+
+    Example:
+        >>> digit_labels()[:12]
+        tensor([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
+    """
+    return torch.as_tensor(_load_digits().target).long()
 
 
 def images(folder: str | Path, size: int | None = None, split: str = "train") -> Tensor:
@@ -133,6 +141,16 @@ def labels(folder: str | Path, split: str = "train") -> Tensor:
         )
     classes = sorted({parts[0] for parts in inner})
     return torch.tensor([classes.index(parts[0]) for parts in inner])
+
+
+def _load_digits() -> Any:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise InvalidInput(
+            "The digits come with scikit-learn, which is not installed: pip install 'eqgan[data]'."
+        ) from error
+    return load_digits()
 
 
 def _idx_file(folder: str | Path, split: str, rest: str) -> Path | None:
