@@ -62,17 +62,22 @@ class SampleGrids:
 
         game, data = _generative(progress.game)
         samples = game.generate(progress.profile, self.count, seed=self.seed)
-        if data.dim() == 2 and data.shape[1] == 2:
-            # As many data as samples would be too few to show what they look like.
-            figure = plots.samples_2d(data[:2000].cpu(), samples.cpu())
-        elif data.dim() in (3, 4):
-            figure = plots.image_grid(samples.cpu())
-        else:
+        if not can_draw(data):
             raise UnsupportedGame(
                 "SampleGrids draws images and points of the plane; this game's samples have shape "
                 f"{tuple(data.shape[1:])}."
             )
+        if data.dim() == 2:
+            # As many data as samples would be too few to show what they look like.
+            figure = plots.samples_2d(data[:2000].cpu(), samples.cpu())
+        else:
+            figure = plots.image_grid(samples.cpu())
         write_picture(self.folder / f"samples_{progress.step:08d}.png", figure)
+
+
+def can_draw(data: Tensor) -> bool:
+    """Return whether `SampleGrids` draws such data: images, or points of the plane."""
+    return data.dim() in (3, 4) or (data.dim() == 2 and data.shape[1] == 2)
 
 
 class TraceFile:

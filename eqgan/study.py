@@ -16,40 +16,32 @@ nobody knows, or a value of the wrong type, is told with its table and line befo
 
     [run]
     steps = 5000
+
+    [quality]
+    every = 500
 """
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from eqgan import data as datasets
+from eqgan.callbacks import can_draw
 from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
-from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
-from eqgan.gan.objectives import OBJECTIVES, Objective, as_objective
+from eqgan.gan.quality import Quality
 from eqgan.oracle import GradientOracle, Oracle
 from eqgan.registry import available_solvers, solver_class
 from eqgan.rules import Adam, Constant, Cosine, InverseSqrt, PerPlayer, Rule, TorchOptimizer
 from eqgan.solver import Solver
+from eqgan.study_games import PLAYERS, read_gan, read_mixture, read_quality
 from eqgan.tables import Table
-
-PLAYERS = ("generator", "discriminator")
-
-DATA: dict[str, Callable[..., Any]] = {
-    "ring": datasets.ring,
-    "grid": datasets.grid,
-    "digits": datasets.digits,
-    "images": datasets.images,
-}
-"""What ``[game.data]`` can name; `images` is a folder in MNIST's format."""
 
 SCHEDULES: dict[str, Callable[..., Any]] = {"cosine": Cosine, "inverse_sqrt": InverseSqrt}
 RULES: dict[str, Callable[..., Any]] = {"adam": Adam, "constant": Constant}
@@ -58,11 +50,6 @@ OPTIMIZERS = {
     for kind in vars(torch.optim).values()
     if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
     if kind.__name__.lower() not in ("optimizer", *RULES)
-}
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "leaky_relu": nn.LeakyReLU,
 }
 
 
@@ -119,7 +106,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Samples:
-    """The table ``[samples]``: pictures, and (of rings and grids) modes, on the way.
+    """The table ``[samples]``: pictures on the way.
 
     Attributes:
         every: Steps between pictures; by default a tenth of all steps.
@@ -148,7 +135,9 @@ class Study:
         oracle: Who seeks deviations.
         measure: The table ``[measure]``.
         samples: The table ``[samples]``.
-        data: What the generator is to imitate: a tensor, or a mixture with known modes.
+        data: What the generator is to imitate, `(N, *data)`.
+        quality: What measures the samples: the table ``[quality]``, without which modes that are
+            known are counted at every check, and nothing else is measured.
     """
 
     text: str
@@ -159,7 +148,8 @@ class Study:
     oracle: Oracle
     measure: Measurement
     samples: Samples
-    data: Tensor | datasets.GaussianMixture
+    data: Tensor
+    quality: Quality | None
 
 
 def read_study(path: str | Path) -> Study:
@@ -177,7 +167,7 @@ def read_study(path: str | Path) -> Study:
     """
     text, document = _parsed(Path(path))
     root = Table(str(path), text, "", document)
-    root.only("game", "mixture", "solver", "run", "measure", "samples")
+    root.only("game", "mixture", "solver", "run", "measure", "samples", "quality")
     root.needs("game", "run")
     settings: Settings = root.table("run").call(Settings)
     measure: Measurement = root.table("measure").call(Measurement)
@@ -186,13 +176,18 @@ def read_study(path: str | Path) -> Study:
         lambda: GradientOracle(steps=measure.steps, restarts=measure.restarts)
     )
     solver = _solver(root.named("solver")) if "solver" in document else None
-    game, data = _gan(root.table("game"))
-    players = _mixed(game, root.table("mixture")) if "mixture" in document else game
+    game, data = read_gan(root.table("game"))
+    quality = read_quality(root, game, data)
+    if "samples" in document and not can_draw(game.data):
+        raise root.table("samples").wrong(None, "draws images and points of the plane alone")
+    players = read_mixture(game, root.table("mixture")) if "mixture" in document else game
     method = solver or solver_class(players.recommended)()
     reason = method.unsupported(players)
     if reason is not None:
         raise root.table("solver").wrong("name", f"cannot take this game: {reason}")
-    return Study(text, document, players, method, settings, oracle, measure, samples, data)
+    return Study(
+        text, document, players, method, settings, oracle, measure, samples, game.data, quality
+    )
 
 
 def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
@@ -238,71 +233,10 @@ def _oracle(table: Table) -> Oracle:
     return oracle
 
 
-def _objective(table: Table) -> Objective:
-    name = table.name_among(OBJECTIVES, "objective")
-    if table.values.keys() == {"name"}:
-        return as_objective(name)
-    objective: Objective = table.call(OBJECTIVES[name])
-    return objective
-
-
 PARTS: dict[Any, Callable[[Table], Any]] = {
     Solver: _solver,
     Rule: _rule,
     Oracle: _oracle,
-    Objective: _objective,
     Callable: _schedule,
 }
 """What reads an argument of such a type from a table."""
-
-
-# -- games ---------------------------------------------------------------------------------------
-
-
-def _gan(table: Table) -> tuple[GAN, Any]:
-    options = table.arguments(GAN, given=PLAYERS, besides=("data", "networks"), parts=PARTS)
-    table.needs("data", "networks")
-    pair, chosen = table.named("networks"), table.named("data")
-    build = NETWORKS[pair.name_among(NETWORKS, "pair of networks")]
-    known = {"shape": None, "noise_dim": options["noise_dim"]}
-    widths = pair.arguments(build, given=tuple(known))
-    source = DATA[chosen.name_among(DATA, "data")]
-    data = chosen.call(source)
-    samples = data.samples if isinstance(data, datasets.GaussianMixture) else data
-    known["shape"] = tuple(samples.shape[1:])
-    generator, discriminator = pair.guarded(lambda: build(**known, **widths))
-    game: GAN = table.guarded(lambda: GAN(generator, discriminator, samples, **options))
-    return game, data
-
-
-def _mixed(game: GAN, table: Table) -> Mixed:
-    def sized(generators: int, discriminators: int) -> Mixed:
-        return Mixed(game, (generators, discriminators))
-
-    mixed: Mixed = table.call(sized)
-    return mixed
-
-
-def _mlps(
-    shape: tuple[int, ...],
-    noise_dim: int,
-    hidden: tuple[int, ...] = (128, 128),
-    activation: Literal["relu", "tanh", "leaky_relu"] = "relu",
-) -> tuple[nn.Module, nn.Module]:
-    """Return multi-layer perceptrons, which see samples as vectors."""
-    length, kind = math.prod(shape), ACTIVATIONS[activation]
-    generator = nn.Sequential(mlp([noise_dim, *hidden, length], kind), nn.Unflatten(1, shape))
-    return generator, nn.Sequential(nn.Flatten(), mlp([length, *hidden, 1], kind))
-
-
-def _dcgans(shape: tuple[int, ...], noise_dim: int, width: int = 32) -> tuple[nn.Module, nn.Module]:
-    """Return DCGANs for square images."""
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise InvalidInput(f"DCGANs make square images; the data's samples have shape {shape}.")
-    channels, side, _ = shape
-    generator = dcgan_generator(side, channels, noise_dim, width)
-    return generator, dcgan_discriminator(side, channels, width)
-
-
-NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": _mlps, "dcgan": _dcgans}
-"""What ``[game.networks]`` can name."""

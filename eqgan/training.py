@@ -5,7 +5,7 @@ The folder holds
 - ``study.toml``: the study, as read;
 - ``launches.json``: for each launch the versions of eqgan, torch and Python, seed, threads, device;
 - ``trace.csv``: what was measured, whole at every check;
-- ``samples_*.png``: what the generator makes, always of the same noise;
+- ``samples_*.png``: what the generator makes, always of the same noise, where it can be drawn;
 - ``run.ckpt``: the checkpoint, from which ``--resume`` goes on, bit-equal to an unbroken run;
 - ``profile.safetensors``, ``result.json``, ``report.md``: the outcome, when the run has ended.
 
@@ -25,16 +25,15 @@ from typing import Any
 import torch
 
 from eqgan import checkpoint
-from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile
-from eqgan.data import GaussianMixture
+from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile, can_draw
 from eqgan.errors import InvalidInput
 from eqgan.games import GAN, Mixed
-from eqgan.gan import Quality
 from eqgan.gan.metrics import Modes
+from eqgan.gan.quality import DISTANCES
 from eqgan.loop import Callback
 from eqgan.profile import Profile
 from eqgan.report import Report, make_folder, worded, worded_gap, write
-from eqgan.result import Result, Status
+from eqgan.result import Result, Status, Trace
 from eqgan.run import solve
 from eqgan.study import Study, read_study
 from eqgan.terminal import run_document, to_json
@@ -43,8 +42,8 @@ from eqgan.threads import threads
 STUDY, LAUNCHES, CHECKPOINT = "study.toml", "launches.json", "run.ckpt"
 TRACE, PROFILE, RESULT = "trace.csv", "profile.safetensors", "result.json"
 
-SHARE = 0.01
-"""Share of the samples that captures a mode."""
+QUALITY = (*Modes._fields, *DISTANCES, "classifier_score")
+"""What `eqgan.gan.Quality` measures."""
 
 FLEXIBLE = {"steps", "time_limit", "checkpoint_every", "tensorboard"}
 """Keys of ``[run]`` that may change when a run is resumed."""
@@ -94,7 +93,7 @@ def train(
     where = _opened(Path(folder), study, resume)
     settings = study.settings
     every = settings.check_every or max(1, settings.steps // 100)
-    callbacks = _callbacks(study, where, every)
+    callbacks = _callbacks(study, where)
     with threads(settings.threads):
         result = solve(
             study.game,
@@ -178,18 +177,19 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path)
             if changes and not (table == "run" and key in FLEXIBLE):
                 raise InvalidInput(
                     f"[{table}] {key} is {second.get(key)!r}, and the run in {folder} was started "
-                    f"with {first.get(key)!r}; only [measure], [samples] and, of [run], "
+                    f"with {first.get(key)!r}; only [measure], [quality], [samples] and, of [run], "
                     f"{', '.join(sorted(FLEXIBLE))} may change. Choose another folder (--out)."
                 )
 
 
-def _callbacks(study: Study, folder: Path, check_every: int) -> list[Callback]:
+def _callbacks(study: Study, folder: Path) -> list[Callback]:
     """Return who watches the run; those who write its numbers come last."""
     every = study.samples.every or max(1, study.settings.steps // 10)
-    watching: list[Callback] = [SampleGrids(folder, every, study.samples.count)]
-    data = study.data
-    if isinstance(data, GaussianMixture):
-        watching.append(Quality(data, samples=2000, every=check_every, share=SHARE))
+    watching: list[Callback] = []
+    if can_draw(study.data):
+        watching.append(SampleGrids(folder, every, study.samples.count))
+    if study.quality is not None:
+        watching.append(study.quality)
     watching.append(TraceFile(folder / TRACE))
     if study.settings.tensorboard:
         watching.append(TensorBoard(folder / "tensorboard"))
@@ -241,8 +241,17 @@ def outcome(result: Result) -> dict[str, str]:
         rows["NashConv"] = worded_gap(proof)
         rows |= {f"regret of {who}": sign + worded(regret) for who, regret in proof.regrets.items()}
         rows["measured by"] = proof.how
-    last = result.trace[-1] if len(result.trace) else {}
-    return rows | {name: worded(last[name]) for name in Modes._fields if name in last}
+    return rows | _latest_quality(result.trace)
+
+
+def _latest_quality(trace: Trace) -> dict[str, str]:
+    """Return the newest measurement in words, with its step if the run went on after it."""
+    measured = [row for row in trace if row.keys() & set(QUALITY)]
+    if not measured:
+        return {}
+    last = measured[-1]
+    when = "" if last is trace[-1] else f" (at step {last['step']:.0f})"
+    return {name: worded(last[name]) + when for name in QUALITY if name in last}
 
 
 def _report(result: Result, folder: Path) -> None:

@@ -45,6 +45,7 @@ LAYERS = [
         "plots",
         "report",
         "study",
+        "study_games",
         "tables",
         "terminal",
         "training",

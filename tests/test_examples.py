@@ -1,15 +1,19 @@
-"""Every script of examples/ runs through, in a small setting where it offers one."""
+"""Every script and study of examples/ runs through, in a small setting where it offers one."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+from eqgan.training import train
+
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES, STUDIES = sorted(FOLDER.glob("*.py")), sorted(FOLDER.glob("*.toml"))
 QUICK = {"--steps": "20", "--epochs": "1", "--seeds": "1", "--samples": "64"}
 """Options that make a script quick, passed to those that have them."""
 
@@ -34,5 +38,16 @@ def test_example(script: Path, tmp_path: Path) -> None:
     assert "Warning" not in result.stderr, result.stderr
 
 
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_study(study: Path, tmp_path: Path) -> None:
+    shorter = re.sub(r"^steps = \d+$", "steps = 3", study.read_text(encoding="utf-8"), flags=re.M)
+    assert shorter.count("steps = 3") >= 1
+    (tmp_path / "study.toml").write_text(shorter)
+    result = train(tmp_path / "study.toml", tmp_path / "run")
+    assert result.steps == 3
+    assert result.trace[-1]["frechet"] > 0, "the study measures quality"
+
+
 def test_there_are_examples() -> None:
     assert "own_solver" in {path.stem for path in EXAMPLES}
+    assert STUDIES

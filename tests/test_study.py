@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_data import idx_bytes, write
 
 import eqgan
 from eqgan.games import GAN, Mixed
@@ -167,4 +168,129 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_dcgans_want_square_images(tmp_path: Path) -> None:
     text = RING.replace('"mlp", hidden = [8, 8], activation = "tanh"', '"dcgan"')
     with pytest.raises(eqgan.InvalidInput, match=r"\[game.networks\].*square images.*\(2,\)"):
+        read_study(written(tmp_path, text))
+
+
+DIGITS = """\
+[game]
+data = { name = "digits", size = 8 }
+networks = { name = "dcgan", width = 8 }
+noise_dim = 4
+batch_size = 8
+[run]
+steps = 2
+[quality]
+features = { name = "classifier", epochs = 1 }
+samples = 40
+every = 2
+"""
+
+
+def test_quality_is_that_of_the_library(tmp_path: Path) -> None:
+    study = read_study(written(tmp_path, DIGITS))
+    images, labels = eqgan.data.digits(8), eqgan.data.digit_labels()
+    known = eqgan.gan.classifier.train_classifier(images, labels, epochs=1)
+    expected = eqgan.gan.Quality(images, known.features, known, samples=40, every=2)
+    assert study.quality is not None
+    assert study.quality.every == 2
+    assert study.quality.measure(images[:40]) == expected.measure(images[:40])
+
+
+def test_quality_of_pictures_is_measured_when_asked_for(tmp_path: Path) -> None:
+    plain = DIGITS[: DIGITS.index("[quality]")]
+    assert read_study(written(tmp_path, plain)).quality is None
+    pixels = read_study(written(tmp_path, plain + "[quality]\n")).quality
+    assert pixels is not None
+    assert (pixels.features, pixels.samples, pixels.every) == (None, 1000, 1)
+
+
+def test_known_modes_are_counted_with_or_without_a_table(tmp_path: Path) -> None:
+    counted = read_study(written(tmp_path, RING)).quality
+    assert counted is not None
+    assert (counted.samples, counted.share, counted.every) == (2000, 0.01, 1)
+    told = read_study(written(tmp_path, RING + "[quality]\nsamples = 50\nevery = 4\n")).quality
+    assert told is not None
+    assert (told.samples, told.share, told.every) == (50, 0.01, 4)
+
+
+def test_held_out_data_are_those_that_quality_compares_with(tmp_path: Path) -> None:
+    folder = tmp_path / "clothes"
+    folder.mkdir()
+    rng = torch.Generator().manual_seed(0)
+    for split in ("train", "t10k"):
+        pixels = torch.randint(256, (30 * 64,), generator=rng).tolist()
+        write(folder, idx_bytes((30, 8, 8), pixels), f"{split}-images-idx3-ubyte")
+        write(folder, idx_bytes((30,), [0, 1, 2] * 10), f"{split}-labels-idx1-ubyte")
+    kind = f'name = "images", folder = "{folder}"'
+    text = DIGITS.replace('name = "digits", size = 8', f"{kind}, size = 12")
+    text = text.replace(
+        "noise_dim", f'holdout = {{ {kind}, size = 12, split = "test" }}\nnoise_dim'
+    )
+    study = read_study(written(tmp_path, text))
+    assert isinstance(study.game, GAN)
+    assert study.game.holdout is not None
+    assert study.game.holdout.shape == (30, 1, 12, 12)
+    assert torch.equal(study.game.holdout, eqgan.data.images(folder, 12, "test"))
+    assert study.quality is not None
+    rows = {tuple(image.flatten().tolist()) for image in study.quality.real}
+    assert rows == {tuple(image.flatten().tolist()) for image in study.game.holdout}
+    assert study.quality.measure(study.game.data)["frechet"] > 0
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        ('name = "gaussians", n = 50, means = [-1.0, 1.0], std = 0.1', (50, 1)),
+        ('name = "gaussians", n = 50, means = [[0, 1, 2], [3, 4, 5]], std = 0.1', (50, 3)),
+        ('name = "swiss_roll", n = 40, std = 0.1, seed = 2', (40, 2)),
+        ('name = "grid", n = 30, side = 3', (30, 2)),
+    ],
+)
+def test_all_of_the_librarys_data_can_be_named(
+    data: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    text = RING[: RING.index("[samples]")].replace('name = "ring", n = 500, std = 0.02', data)
+    study = read_study(written(tmp_path, text))
+    assert study.game.data.shape == shape
+    assert (study.quality is None) == ("swiss" in data)
+
+
+@pytest.mark.parametrize("networks", ["dcgan", "resnet"])
+@pytest.mark.parametrize("normed", [True, False])
+def test_networks_of_pictures_can_have_spectral_norm(
+    networks: str, normed: bool, tmp_path: Path
+) -> None:
+    choice = f'"{networks}", width = 8, spectral_norm = {str(normed).lower()}'
+    study = read_study(written(tmp_path, DIGITS.replace('"dcgan", width = 8', choice)))
+    layers = [type(layer).__name__ for layer in study.game.networks[1].module.modules()]
+    assert any("Parametrized" in name for name in layers) == normed
+    kind = "Residual" if networks == "resnet" else "Conv2d"
+    assert any(kind in name for name in layers)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("every = 2", "evry = 2", r"line 11: \[quality\] evry is no key.*mean 'every'"),
+        ("every = 2", "share = 0.1", r"line 11: \[quality\] share is no key"),
+        ("samples = 40", "samples = 4", r"\[quality\] cannot be used: samples .*>= 10; got 4"),
+        ('"classifier"', '"inception"', r"line 9: .*features\] name = 'inception' is no features"),
+        ("epochs = 1", "epoch = 1", r"line 9: \[quality.features\] epoch is no key.*'epochs'"),
+        ("epochs = 1", "epochs = 0", r"line 9: \[quality.features\] .*at least 1; got 0"),
+        ("epochs = 1", "epochs = 1.5", r"line 9: .*features\] epochs should be a whole number"),
+        ("[quality]", "[qualty]", r"line 8: qualty is no table.*mean 'quality'"),
+        ("noise_dim", "holdout = 3\nnoise_dim", r"line 4: \[game\] holdout should be a name"),
+        ("noise_dim", 'holdout = "rign"\nnoise_dim', r"line 4: \[game.holdout\] name = 'rign'"),
+        ("noise", 'holdout = { name = "digits", size = 9 }\nnoise', r"\[game\] .*holdout should"),
+        ('"digits", size = 8', '"ring", n = 9', r"\[quality\] features is no key here"),
+        ('"digits", size = 8', '"swiss_roll", n = 99', r"'classifier' needs data with labels"),
+        ('"dcgan", width = 8', '"resnet", width = 9', r"\[game.networks\] cannot .*multiple of 8"),
+        ('"digits", size = 8', '"images", folder = "no"', r"\[game.data\] .*no such folder"),
+    ],
+)  # fmt: skip
+def test_mistakes_about_data_and_quality(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+    text = DIGITS.replace(old, new, 1)
+    if "ring" in new or "swiss_roll" in new:
+        text = text.replace('"dcgan", width = 8', '"mlp"')
+    with pytest.raises(eqgan.InvalidInput, match=sentence):
         read_study(written(tmp_path, text))

@@ -14,11 +14,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 from matplotlib.image import imread
-from test_study import RING, written
+from test_study import DIGITS, RING, written
 
 import eqgan
 from eqgan.cli import main
-from eqgan.training import load, train
+from eqgan.study import read_study
+from eqgan.training import load, outcome, train
 
 EQGAN = [sys.executable, "-W", "error", "-c", "from eqgan.cli import main; main()"]
 
@@ -79,6 +80,54 @@ def test_the_gap_at_every_check(tmp_path: Path) -> None:
     result = train(path, tmp_path / "run")
     assert len(result.trace.column("nash_conv")) == 21
     assert result.trace[-1]["nash_conv"] == result.certificate.nash_conv
+
+
+def test_quality_is_in_the_trace_the_report_and_on_the_terminal(tmp_path: Path) -> None:
+    text = DIGITS.replace("steps = 2", "steps = 4\ncheck_every = 1") + "[measure]\nsteps = 1\n"
+    folder = tmp_path / "run"
+    done = CliRunner().invoke(main, ["train", str(written(tmp_path, text)), "--out", str(folder)])
+    assert (done.exit_code, done.stderr) == (0, "")
+    trace = rows(folder)
+    assert [bool(row["frechet"]) for row in trace] == [True, False, True, False, True]
+    last = {name: float(trace[-1][name]) for name in ("frechet", "coverage", "classifier_score")}
+    game, profile = load(folder)
+    expected = read_study(folder / "study.toml").quality
+    assert expected is not None
+    measured = expected.measure(game.generate(profile, 40))
+    report = (folder / "report.md").read_text()
+    for name, number in last.items():
+        assert number == measured[name]
+        assert f"| {name} | {number:.4g} |" in report
+        assert name in done.stdout
+        assert f"{number:.4g}" in done.stdout
+
+
+def test_a_measurement_that_the_run_outlived_says_of_which_step_it_is(tmp_path: Path) -> None:
+    text = DIGITS.replace("every = 2", "every = 1000")
+    text = text.replace("steps = 2", "steps = 1000000\ncheck_every = 1\ntime_limit = 1e-9")
+    result = train(written(tmp_path, text + "[measure]\nsteps = 1\n"), tmp_path / "run")
+    assert result.steps > 0
+    assert result.trace[0]["frechet"] > 0
+    assert outcome(result)["frechet"] == f"{result.trace[0]['frechet']:.4g} (at step 0)"
+
+
+def test_samples_that_cannot_be_drawn_are_counted_all_the_same(tmp_path: Path) -> None:
+    line = 'name = "gaussians", n = 500, means = [-1, 0, 1], std = 0.1'
+    text = RING.replace('name = "ring", n = 500, std = 0.02', line)
+    with pytest.raises(eqgan.InvalidInput, match=r"line 24: \[samples\] draws images and points"):
+        read_study(written(tmp_path, text))
+    path, folder = written(tmp_path, text[: text.index("[samples]")]), tmp_path / "run"
+    assert train(path, folder).trace[-1]["captured"] in range(4)
+    assert not list(folder.glob("*.png"))
+
+
+def test_quality_goes_on_bit_equal(tmp_path: Path) -> None:
+    text = DIGITS.replace("steps = 2", "steps = 4\ncheck_every = 1") + "[measure]\nsteps = 1\n"
+    whole, longer = tmp_path / "whole", tmp_path / "longer"
+    train(written(tmp_path, text), whole)
+    train(written(tmp_path, text.replace("steps = 4", "steps = 2")), longer)
+    train(written(tmp_path, text), longer, resume=True)
+    assert same_run(whole, longer)
 
 
 def test_a_killed_run_is_resumed_bit_equal(tmp_path: Path) -> None:
