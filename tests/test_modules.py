@@ -97,7 +97,9 @@ def test_atoms_of_a_mixture_start_apart(build) -> None:  # type: ignore[no-untyp
 
 
 @pytest.mark.parametrize(
-    "normed", [spectral_norm, lambda net: weight_norm_all(net), lambda net: net], ids=str
+    "normed",
+    [spectral_norm, lambda net: weight_norm_all(net), lambda net: net],
+    ids=["spectral norm", "weight norm", "plain"],
 )
 def test_a_fresh_start_does_not_depend_on_how_the_module_was_built(normed) -> None:  # type: ignore[no-untyped-def]
     """It is the layers' own initialisation, whatever their weights are divided by."""
