@@ -18,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures")
     parser.add_argument("--steps", type=int, default=1800, help="steps of the GAN both start from")
+    parser.add_argument("--seed", type=int, default=0, help="seed of its first networks")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -35,9 +36,12 @@ def main() -> None:
     # The judge looks longer, and from starts of its own.
     judge = eqgan.GradientOracle(steps=3 * search // 2, restarts=1)
     plain = solvers.SimultaneousGradient(eqgan.Adam(1e-3, betas=(0.5, 0.9)))
-    remembering = solvers.DoubleOracle(oracle=oracle, epsilon=0.0)
+    # A pair is accepted if a search as long as the judge's finds less to gain than before.
+    remembering = solvers.BestSoFar(
+        solvers.DoubleOracle(oracle=oracle, epsilon=0.0), every=1, oracle=judge
+    )
 
-    fresh = gan.random(gan.generator(0))
+    fresh = gan.random(gan.generator(options.seed))
     start = eqgan.solve(gan, plain, init=fresh, max_steps=options.steps).last
     mix = eqgan.games.Mixed(gan, (PAIRS + 1, PAIRS + 1))
     each = int(remembering.evaluations(mix))
