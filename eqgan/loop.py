@@ -178,7 +178,9 @@ class Run:
 
     def check(self) -> Status | None:
         """Measure the present profile, tell the callbacks, and say whether to stop."""
-        if not (self.z.is_finite() and float(self.z.norm()) <= self.bound):
+        length = float(self.z.norm())
+        # A finite length proves finite entries; the squares of finite entries may overflow.
+        if not (length <= self.bound and (math.isfinite(length) or self.z.is_finite())):
             return self.diverged("the iterates blew up")
         output = self.output()
         row = {

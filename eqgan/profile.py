@@ -123,7 +123,9 @@ class Profile:
 
     def norm(self) -> Tensor:
         """Return the Euclidean norm, a 0-dimensional tensor."""
-        return self.dot(self).sqrt()
+        lengths = [torch.linalg.vector_norm(leaf) for leaf in self.leaves()]
+        length: Tensor = torch.linalg.vector_norm(torch.stack(lengths))
+        return length
 
     def is_finite(self) -> bool:
         """Return whether no entry is NaN or infinite (synchronises with a GPU)."""

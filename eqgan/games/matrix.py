@@ -204,11 +204,14 @@ class MatrixGame(ZeroSumGame):
         """Return both players' exact regrets and the payoff, in float64."""
         # Float32 strategies sum to 1 only in float32; off by that much, large payoffs drown gaps.
         x, y = (_float64(s) for s in z.strategies)
-        x, y = x / x.sum(-1, keepdim=True), y / y.sum(-1, keepdim=True)
         payoffs, shift = self._measured
-        rows, columns = payoffs.times(y), payoffs.transposed(x)
-        value = (x * rows).sum(-1)
-        regrets = torch.stack((rows.amax(-1) - value, value - columns.amin(-1)))
+        # Each game's numbers are divided, not its vectors, and of those one is held at a time: a
+        # batch of thousands is short of cache.
+        mine, theirs = x.sum(-1), y.sum(-1)
+        worst = payoffs.transposed(x).amin(-1) / mine
+        rows = payoffs.times(y)
+        value = (x.unsqueeze(-2) @ rows.unsqueeze(-1))[..., 0, 0] / (mine * theirs)
+        regrets = torch.stack((rows.amax(-1) / theirs - value, value - worst))
         return regrets, value + shift
 
     @cached_property
