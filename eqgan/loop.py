@@ -273,7 +273,7 @@ class Run:
         return Result(
             game=self.game,
             solver=self.solver,
-            profile=self.output(),
+            profile=self.certified if self.certifies else self.output(),
             last=self.z,
             state=self.state,
             status=status,
