@@ -50,8 +50,8 @@ STEEP = 150
 TINY = 1e-300
 """What an entry of 0 counts as where it is divided by."""
 
-CACHED = 1 << 20
-"""Entries of the tableaux that are worked on at a time; a processor's cache holds about as many."""
+CACHED = 1 << 19
+"""Entries of the tableaux that are worked on at a time; a share of the cache holds as many."""
 
 FEW = 16
 """Batches of fewer games are solved one by one: short vectors do not pay."""

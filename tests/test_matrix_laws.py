@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,20 @@ def test_no_profile_has_a_negative_gap(data: st.DataObject) -> None:
     lower, upper = float(worth - regrets[1]), float(worth + regrets[0])
     assert lower - 1e-9 <= value(a) <= upper + 1e-9
     assert np.isclose(proof.nash_conv, (a @ y).max() - (x @ a).min(), atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 3), (9, 5), (19, 21), (20, 20), (40, 30)])
+def test_regrets_of_a_batch_are_those_of_its_games(m: int, n: int, dtype: torch.dtype) -> None:
+    """Matrices below and above the size from which torch asks BLAS; a profile with gradients."""
+    rng = torch.Generator().manual_seed(m)
+    a = torch.randn(2, 5, m, n, generator=rng, dtype=dtype)
+    x, y = (torch.rand(2, 5, k, generator=rng, dtype=dtype).softmax(-1) for k in (m, n))
+    together = MatrixGame(a).regrets(eqgan.Profile((x, y)).attached())
+    for batch in np.ndindex(2, 5):
+        alone = MatrixGame(a[batch]).regrets(eqgan.Profile((x[batch], y[batch])))
+        for ours, theirs in zip(together, alone, strict=True):
+            assert torch.allclose(ours[..., *batch], theirs, rtol=0, atol=1e-14)
 
 
 @given(payoffs())

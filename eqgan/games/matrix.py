@@ -28,6 +28,9 @@ LARGE = 12_000
 STRUCTURED = 1000
 """Beyond so many actions sparse and low-rank payoffs are multiplied, not written out."""
 
+TINY = 400
+"""Matrices of fewer entries are not worth a call of BLAS to torch, even by the thousand."""
+
 OFFSET = 1e4
 """Payoffs this many times further from zero than they are apart are measured less a constant."""
 
@@ -208,7 +211,7 @@ class MatrixGame(ZeroSumGame):
         # Each game's numbers are divided, not its vectors, and of those one is held at a time: a
         # batch of thousands is short of cache.
         mine, theirs = x.sum(-1), y.sum(-1)
-        worst = payoffs.transposed(x).amin(-1) / mine
+        worst = _columns(payoffs, x).amin(-1) / mine
         rows = payoffs.times(y)
         value = (x.unsqueeze(-2) @ rows.unsqueeze(-1))[..., 0, 0] / (mine * theirs)
         regrets = torch.stack((rows.amax(-1) / theirs - value, value - worst))
@@ -224,6 +227,17 @@ class MatrixGame(ZeroSumGame):
         if not bool((shift.abs() > OFFSET * (high - low)).any()):
             return self.payoffs, 0.0
         return Dense(self.payoffs.table.double() - shift[..., None, None]), shift
+
+
+def _columns(payoffs: Payoffs, x: Tensor) -> Tensor:
+    r"""Return :math:`A^\top x` as numbers, which nothing is differentiated through."""
+    *batch, m, n = payoffs.shape
+    plain = isinstance(payoffs, Dense) and payoffs.dtype == x.dtype and x.device.type == "cpu"
+    if not (plain and batch and m * n < TINY):
+        return payoffs.transposed(x)
+    # NumPy asks BLAS; torch goes through such matrices entry by entry, here against the grain.
+    product = np.matmul(x.detach().numpy()[..., None, :], payoffs.dense().numpy())
+    return torch.from_numpy(product)[..., 0, :]
 
 
 def _is_number(value: Any) -> bool:
