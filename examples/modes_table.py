@@ -30,7 +30,7 @@ from eqgan.rules import Cosine
 CASES = {"ring": data.ring, "grid": data.grid}
 MODES = {"ring": 8, "grid": 25}
 STEPS = {"ring": 2_000, "grid": 4_000}
-PUBLISHED = {"ring": "6.3 ± 0.5 modes, 98.2 %", "grid": "17.3 ± 0.8 modes, 94.8 %"}
+PUBLISHED = {"ring": "6.3 ± 0.5 | 98.2", "grid": "17.3 ± 0.8 | 94.8"}
 COLUMNS = ("captured", "high_quality", "reverse_kl", "distance")
 POINTS, SAMPLES = 100_000, 2_500  # PacGAN's
 PLAIN, ONE, MIX = "plain GAN", "one GAN, trained as MIX", "MIX (T = 5)"
@@ -57,12 +57,13 @@ def critic(width: int) -> nn.Sequential:
 
 
 class Method(NamedTuple):
-    """How many networks a player mixes, how wide they are, and what trains them."""
+    """How many networks play, how wide they are, and what trains them for how long."""
 
     sizes: dict[str, tuple[int, int]]
     widths: tuple[int, int]
     solver: Callable[[int], Any]
     batch_size: int = 64
+    longer: float = 1.0
 
     def generator(self) -> nn.Sequential:
         """Return PacGAN's generator, two layers of ReLU, at this width."""
@@ -74,30 +75,30 @@ def published(steps: int) -> Any:
     return solvers.MixGan(eqgan.Adam(1e-3, betas=(0.8, 0.999)))
 
 
-def averaged(steps: int, entropy: float = 0.1, weight_rate: float = 1e-3) -> Any:
-    """Return MIX+GAN with faster discriminators, rates that fall to zero, averaged parameters."""
+def averaged(steps: int, critic_rate: float = 3e-3, entropy: float = 0.1) -> Any:
+    """Return MIX+GAN with faster critics, rates that fall to zero, and averaged parameters."""
 
     def adam(rate: float) -> eqgan.Adam:
         return eqgan.Adam(Cosine(rate, steps), betas=(0.5, 0.9))
 
-    rule = eqgan.PerPlayer(adam(1e-3), adam(3e-3))
-    mix = solvers.MixGan(rule, entropy, weight_rule=adam(weight_rate))
+    rule = eqgan.PerPlayer(adam(1e-3), adam(critic_rate))
+    mix = solvers.MixGan(rule, entropy, weight_rule=adam(1e-3))
     return solvers.MovingAverage(mix, decay=0.99)
 
 
-def selective(steps: int) -> Any:
-    """Return the same with weights that may leave a bad generator behind."""
-    return averaged(steps, entropy=0.02, weight_rate=3e-3)
+def uniform(steps: int) -> Any:
+    """Return the same with equal rates, and weights that stay equal: each mode needs its own."""
+    return averaged(steps, critic_rate=1e-3, entropy=2.0)
 
 
 # A mixture of one generator and one discriminator is the plain GAN, bit for bit.
 ALONE, FIVE = ({case: (t, t) for case in CASES} for t in (1, 5))
-MANY = {"ring": (10, 1), "grid": (32, 1)}
+MANY = {case: (count, 1) for case, count in MODES.items()}
 METHODS = {
     PLAIN: Method(ALONE, (147, 55), published, batch_size=100),
     ONE: Method(ALONE, (147, 55), averaged),
     MIX: Method(FIVE, (64, 24), averaged),
-    "many on one": Method(MANY, (24, 32), selective),
+    "many on one": Method(MANY, (24, 32), uniform, longer=1.5),
 }
 
 
@@ -143,7 +144,8 @@ def distance(case: str, method: Method, profile: Profile, steps: int) -> float:
 def measured(case: str, name: str, steps: int, seed: int) -> dict[str, Any]:
     """Return a row of the file."""
     start = time.process_time()
-    game, profile = trained(case, METHODS[name], steps, seed)
+    method = METHODS[name]
+    game, profile = trained(case, method, int(method.longer * steps), seed)
     seconds = time.process_time() - start
     mixture = CASES[case](1)
     found = modes(game.generate(profile, SAMPLES, seed=1000), mixture.means, mixture.std)
@@ -151,9 +153,17 @@ def measured(case: str, name: str, steps: int, seed: int) -> dict[str, Any]:
         "method": name,
         "seed": seed,
         **found._asdict(),
-        "distance": distance(case, METHODS[name], profile, max(steps // 8, 1)),
+        "distance": distance(case, method, profile, max(steps // 8, 1)),
         "seconds": seconds,
     }
+
+
+def size(case: str, name: str) -> str:
+    """Return how many parameters both players' networks have in all, in words."""
+    method = METHODS[name]
+    networks = method.generator(), critic(method.widths[1])
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks]
+    return " + ".join(f"{k * n:,}" for k, n in zip(method.sizes[case], counts, strict=True))
 
 
 def estimate(values: list[float]) -> str:
@@ -165,9 +175,11 @@ def estimate(values: list[float]) -> str:
 
 def report(case: str, rows: list[dict[str, Any]]) -> None:
     """Print a case's table, and the paired test of MIX against one GAN."""
-    print(f"\n{case}, {MODES[case]} modes; PacGAN prints {PUBLISHED[case]} for its plain GAN\n")
-    print("| method | seeds | modes | high quality, % | reverse KL | distance | CPU s a run |")
+    seeds = len({row["seed"] for row in rows})
+    print(f"\n{case}, {MODES[case]} modes, {seeds} seeds, mean ± standard error\n")
+    print("| method | parameters | modes | high quality, % | reverse KL | distance | CPU s a run |")
     print("|---|---|---|---|---|---|---|")
+    print(f"| published plain GAN | 162,402 + 405,201 | {PUBLISHED[case]} | | | |")
     columns: dict[str, dict[str, list[float]]] = {}
     for name in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == name]
@@ -175,7 +187,7 @@ def report(case: str, rows: list[dict[str, Any]]) -> None:
         columns[name]["high_quality"] = [100 * share for share in columns[name]["high_quality"]]
         cells = [estimate(columns[name][c]) for c in COLUMNS]
         seconds = statistics.fmean(columns[name]["seconds"])
-        print(f"| {name} | {len(mine)} | {' | '.join(cells)} | {seconds:.0f} |")
+        print(f"| {name} | {size(case, name)} | {' | '.join(cells)} | {seconds:.0f} |")
     one, mix = (columns.get(name) for name in (ONE, MIX))
     if one is None or mix is None or len(one["distance"]) != len(mix["distance"]):
         return
