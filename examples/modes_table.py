@@ -1,9 +1,9 @@
 """Which method captures the modes of PacGAN's ring and grid, and from how near?
 
 Two single GANs, one trained by PacGAN's rule and one by the mixtures' own, against MIX+GAN (five
-small generators and five discriminators, as many parameters in all as the single GANs) and against
-many smaller generators that share one discriminator. All see the same data, take as many steps, and
-meet the same judge. The rows are kept in a file as they come, and an interrupted table goes on.
+small generators and five discriminators, as many parameters in all as a single GAN) and against a
+smaller generator for each mode, all before one discriminator, which trains half as long again. All
+see the same data and meet the same judge. Rows are kept as they come: an interrupted table goes on.
 """
 
 import argparse
