@@ -7,6 +7,7 @@ from torch import nn
 
 import eqgan
 from eqgan.games import GAN, FiniteGAN, Mixed
+from eqgan.games.neural import Network
 from eqgan.gan import spectral_norm
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
 
@@ -182,3 +183,21 @@ def test_batch_norm_in_evaluation_mode_keeps_its_statistics() -> None:
     gan = linear_gan(generator)
     h = torch.randn(5, 2)
     assert torch.equal(gan.networks[0](gan.networks[0].vector(), h), generator(h))
+
+
+def test_parts_of_a_vector_are_views_whose_gradients_join_at_every_order() -> None:
+    network = Network(mlp([2, 3, 1]))
+    vector = network.vector().double().requires_grad_()
+    parts = network.split(vector)
+    assert all(part.data_ptr() >= vector.data_ptr() for part in parts.values())
+    value = sum((part**3).sum() for part in list(parts.values())[1:])
+    (slope,) = torch.autograd.grad(value, vector, create_graph=True)
+    (curve,) = torch.autograd.grad(slope.sum(), vector)
+    used = torch.arange(network.size) >= network.sizes[0]
+    torch.testing.assert_close(slope, torch.where(used, 3 * vector**2, 0.0))
+    torch.testing.assert_close(curve, torch.where(used, 6 * vector, 0.0))
+    stack = torch.stack([vector.detach(), 2 * vector.detach()])
+    for row, one in zip(network.rows(stack), stack, strict=True):
+        assert all(map(torch.equal, row, network.split(one).values()))
+    scores = torch.func.vmap(lambda v: network(v, torch.ones(4, 2)))(stack.float())
+    assert scores.shape == (2, 4, 1)

@@ -161,6 +161,34 @@ def test_fresh_networks_differ_and_keep_their_layers_own_law() -> None:
         assert float(weight.std()) == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_player_divides_its_weights_once_and_not_once_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def counted(matrix: torch.Tensor) -> torch.Tensor:
+        calls.append(matrix.shape)
+        return largest_singular_value(matrix)
+
+    monkeypatch.setattr("eqgan.gan.spectral.largest_singular_value", counted)
+    networks = seeded(lambda: (mlp([2, 8, 2]), mlp([2, 8, 8, 1])))
+    gan = GAN(networks[0], spectral_norm(networks[1]), ring()[0], 2, batch_size=8)
+    z, batch = gan.initial(gan.generator(0)), gan.sample(gan.generator(1))
+    calls.clear()
+    field = gan.operator(z, batch)
+    assert len(calls) == 3
+    leaves = z.attached()
+    critic = gan.player(1, leaves[1])
+    with torch.no_grad():
+        critic(batch.real)
+    fakes = gan.player(0, leaves[0])(batch.noise)
+    # What was computed without a graph is not taken where one is wanted.
+    payoff = gan.objective.payoff(critic(batch.real), critic(fakes))
+    x, y = torch.autograd.grad(payoff, leaves.leaves())
+    assert torch.equal(x, field[0])
+    assert torch.equal(-y, field[1])
+
+
 WRONG = {
     "no module": (lambda: spectral_norm(len), "expects a torch.nn.Module; got builtin"),  # type: ignore[arg-type]
     "no layer": (lambda: spectral_norm(nn.ReLU()), "ReLU has none"),

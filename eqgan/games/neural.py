@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch.nn.utils import parametrize
 
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
@@ -23,6 +25,9 @@ from eqgan.spaces import Euclidean, Space
 
 SEAT = threading.RLock()
 """Held while some module runs with parameters that are not its own."""
+
+Computed: TypeAlias = dict[bool, dict[tuple[int, str], Tensor | None]]
+"""Weights that parametrizations compute: with a graph (`True`) and without."""
 
 
 class Network:
@@ -77,14 +82,18 @@ class Network:
         self.module = module.requires_grad_(False)
         self.names = list(parameters)
         self.places = _places(module, self.names)
+        self.parametrized = any(map(parametrize.is_parametrized, module.modules()))
         self.start = self._flat(module)
         self.shapes = [p.shape for p in parameters.values()]
+        self.blanks = [torch.empty(shape, device="meta") for shape in self.shapes]
         self.sizes = [p.numel() for p in parameters.values()]
         self.size = sum(self.sizes)
         self.dtype, self.device = next(iter(kinds))
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Return views of a vector `(d,)`, or of a stack `(K, d)`, under the parameters' names."""
+        if vector.dim() == 1:
+            return dict(zip(self.names, _views(vector, self.blanks), strict=True))
         batch = vector.shape[:-1]
         parts = torch.split(vector, self.sizes, dim=-1)
         return {
@@ -92,15 +101,29 @@ class Network:
             for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
 
+    def rows(self, stack: Tensor) -> list[Sequence[Tensor]]:
+        """Return the parameters, in the order of `names`, of each vector in a stack `(K, d)`."""
+        count = len(self.names)
+        views = _views(stack.reshape(-1), self.blanks * len(stack))
+        return [views[start : start + count] for start in range(0, len(views), count)]
+
     def __call__(self, vector: Tensor, *inputs: Tensor) -> Tensor:
         """Run the module with the parameters in `vector`."""
         return self.run(self.split(vector).values(), *inputs)
 
-    def run(self, parameters: Iterable[Tensor], *inputs: Tensor) -> Tensor:
+    def run(
+        self, parameters: Iterable[Tensor], *inputs: Tensor, known: Computed | None = None
+    ) -> Tensor:
         """Run the module with parameters in the order of `names`.
 
         Does what `torch.func.functional_call` does, but looks up where parameters live once for
         all: on small networks that look-up costs as much as a layer.
+
+        Args:
+            parameters: What takes the places of the module's own.
+            *inputs: What the module takes.
+            known: The weights that a parametrization (spectral norm) has computed from these very
+                parameters, which later calls need not; it is filled by the first.
         """
         values = list(parameters)
         # One thread at a time: meanwhile the module holds this caller's parameters.
@@ -109,10 +132,21 @@ class Network:
             try:
                 for index, owner, name in self.places:
                     owner[name] = values[index]
-                output: Tensor = self._forward(*inputs)
+                output: Tensor = self._computing_once(known, *inputs)
             finally:
                 for (_, owner, name), parameter in zip(self.places, own, strict=True):
                     owner[name] = parameter
+        return output
+
+    def _computing_once(self, known: Computed | None, *inputs: Tensor) -> Any:
+        # What a transform of functions computes means nothing outside of it.
+        if not self.parametrized or known is None or torch._C._are_functorch_transforms_active():
+            return self._forward(*inputs)
+        mine = known.setdefault(torch.is_grad_enabled(), {})
+        with parametrize.cached():
+            parametrize._cache.update(mine)
+            output = self._forward(*inputs)
+            mine.update(parametrize._cache)
         return output
 
     def _forward(self, *inputs: Tensor) -> Any:
@@ -178,6 +212,32 @@ class Network:
         moved.places = _places(moved.module, self.names)
         moved.device = device
         return moved
+
+
+def _views(vector: Tensor, blanks: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return consecutive views of a vector `(d,)`, shaped like the blanks."""
+    if not torch._C._are_functorch_transforms_active():
+        views: tuple[Tensor, ...] = _Views.apply(vector, blanks)  # type: ignore[no-untyped-call]
+        return views
+    parts = torch.split(vector, [blank.numel() for blank in blanks])
+    return tuple(part.view(blank.shape) for part, blank in zip(parts, blanks, strict=True))
+
+
+class _Views(torch.autograd.Function):
+    """Views of a vector as one node of a graph, where `torch.split` and `view` make one each.
+
+    On small networks those cost a twentieth of a step. (With a rule for `vmap` the call would cost
+    more than it saves.)
+    """
+
+    @staticmethod
+    def forward(ctx: Any, vector: Tensor, blanks: list[Tensor]) -> tuple[Tensor, ...]:
+        parts: tuple[Tensor, ...] = _unflatten_dense_tensors(vector, blanks)  # type: ignore[no-untyped-call]
+        return parts
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _flatten_dense_tensors(gradients), None  # type: ignore[no-untyped-call]
 
 
 def _places(module: nn.Module, names: list[str]) -> list[tuple[int, dict[str, Any], str]]:
@@ -277,7 +337,8 @@ class NetworkGame(ZeroSumGame):
         assert isinstance(strategy, Tensor)
         # Split once: a player may be called several times a batch.
         parameters = network.split(strategy).values()
-        return lambda *inputs: network.run(parameters, *inputs)
+        known: Computed = {}
+        return lambda *inputs: network.run(parameters, *inputs, known=known)
 
     def initial(self, rng: torch.Generator) -> Profile:
         """Return the parameters that the modules came with."""

@@ -35,9 +35,10 @@ def spectral_norm(module: nn.Module) -> nn.Module:
     *not* the norm of the convolution, which can be larger (by at most the root of the number of
     taps): such a network is Lipschitz, but not with constant 1.
 
-    It works in mixtures and under solvers that differentiate twice. Each call multiplies square
-    matrices, of the smaller side of each weight, twelve times: next to convolutions that is a
-    tenth, but it outweighs small linear layers several times, and on a CPU wide ones (beyond 256).
+    It works in mixtures and under solvers that differentiate twice. Once an evaluation it
+    multiplies square matrices, of the smaller side of each weight, twelve times: next to
+    convolutions that is a twentieth to a tenth of a step, but it outweighs small linear layers,
+    and on a CPU wide ones (beyond 256).
 
     Args:
         module: Any network; it is not changed.
