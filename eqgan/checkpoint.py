@@ -45,7 +45,10 @@ def save(path: str | Path, tree: Any) -> None:
     try:
         write_atomically(Path(path), payload)
     except OSError as error:
-        raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror}.") from error
+        raise CheckpointError(
+            f"Cannot write the checkpoint {path}: {error.strerror}. What was saved there before is "
+            "as it was."
+        ) from error
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
