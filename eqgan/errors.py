@@ -48,3 +48,7 @@ class UnreadableFile(InvalidInput):
 
 class CheckpointError(EqganError, RuntimeError):
     """A checkpoint that is damaged, or that belongs to another run."""
+
+
+class OutOfMemory(EqganError, MemoryError):
+    """A run needs more memory than there is."""

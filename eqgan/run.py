@@ -15,6 +15,7 @@ from eqgan.certificate import check_oracle
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
 from eqgan.loop import Callback, Run
+from eqgan.memory import explains_shortage
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile
 from eqgan.registry import as_solver
@@ -24,6 +25,7 @@ from eqgan.solver import Solver
 
 # Solving needs gradients, wherever the caller has turned them off; this turns them on.
 @torch.inference_mode(False)
+@explains_shortage
 def solve(
     game: Game,
     solver: str | Solver[Any] = "auto",
@@ -79,6 +81,8 @@ def solve(
         UnknownName: No such solver.
         UnsupportedGame: The solver cannot take this game; the message says why.
         CheckpointError: The checkpoint is damaged or belongs to another run.
+        OutOfMemory: The run needs more than there is; the message says how many atoms of a mixture
+            would fit.
 
     Example:
         >>> import eqgan

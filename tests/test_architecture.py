@@ -30,7 +30,7 @@ LAYERS = [
     {"certificate", "exact"},
     {"solver"},
     {"result", "registry", "progress", "fingerprint"},
-    {"loop"},
+    {"loop", "memory"},
     {"run", "recorder"},
     {
         "compare",

@@ -1,0 +1,107 @@
+"""Memory that runs out: one sentence, with the number of atoms that would fit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from test_gan import ring, seeded
+
+import eqgan
+from eqgan.games import GAN, Mixed
+from eqgan.gan.networks import mlp
+
+torch.set_num_threads(1)
+
+CPU = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory: you tried "
+    "to allocate 4096 bytes. Error code 12 (Cannot allocate memory)\nframe #0: and more"
+)
+CUDA = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 4.00 KiB.\nMore")
+
+
+class Short(GAN):
+    """A GAN on a machine where a table of `most` pairs or more does not fit."""
+
+    most: int = 17
+    error: Exception = CPU
+
+    def pair_payoffs(self, xs: Any, ys: Any, batch: Any = None) -> torch.Tensor:
+        if len(xs) * len(ys) >= self.most:
+            raise self.error
+        return super().pair_payoffs(xs, ys, batch)
+
+
+def short(most: int = 17, error: Exception = CPU) -> Short:
+    networks = seeded(lambda: (mlp([2, 4, 2]), mlp([2, 4, 1])))
+    gan = Short(*networks, ring()[0], 2, batch_size=8)
+    gan.most, gan.error = most, error
+    return gan
+
+
+@pytest.mark.parametrize("error", [CPU, CUDA, MemoryError()], ids=["cpu", "cuda", "python"])
+@pytest.mark.parametrize("most", [17, 5, 2])
+def test_the_largest_mixture_that_fits_is_named(most: int, error: Exception) -> None:
+    mix = Mixed(short(most, error), (12, 12))
+    fits = int((most - 1) ** 0.5)
+    with pytest.raises(eqgan.OutOfMemory, match=rf"T = {fits} fits.*\({fits}, {fits}\)") as told:
+        eqgan.solve(mix, "mix_gan", max_steps=2)
+    assert isinstance(told.value, eqgan.EqganError)
+    assert isinstance(told.value, MemoryError)
+    assert "\n" not in str(told.value)
+    assert "frame" not in str(told.value)
+    if error is CPU:
+        assert "(can't allocate memory: you tried to allocate 4096 bytes" in str(told.value)
+    assert eqgan.solve(Mixed(mix.base, (fits, fits)), "mix_gan", max_steps=2).steps == 2
+
+
+def test_where_no_mixture_fits_or_there_is_none_it_says_so() -> None:
+    gan = short()
+    gan.payoff = lambda z, batch=None: (_ for _ in ()).throw(CPU)  # type: ignore[method-assign]
+    gan.most = 0
+    with pytest.raises(eqgan.OutOfMemory, match="Not even one atom a player fits"):
+        eqgan.solve(Mixed(gan, (4, 2)), "mix_gan", max_steps=2)
+    with pytest.raises(eqgan.OutOfMemory, match="A smaller batch, smaller networks or float32"):
+        eqgan.solve(gan, max_steps=2)
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    gan = short(error=RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match=r"^shapes do not match$"):
+        eqgan.solve(Mixed(gan, (9, 9)), "mix_gan", max_steps=2)
+
+
+LITTLE_MEMORY = """
+import resource, sys, torch
+torch.set_num_threads(1)
+torch.manual_seed(0)
+import eqgan
+from eqgan.gan.networks import mlp
+networks = mlp([2, 500, 500, 2]), mlp([2, 500, 500, 1])
+gan = eqgan.games.GAN(*networks, torch.randn(99, 2), 2, batch_size=8)
+rule = eqgan.Adam(1e-3)
+eqgan.solve(eqgan.games.Mixed(gan, (2, 2)), eqgan.solvers.MixGan(rule), max_steps=1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, -1))
+size = int(sys.argv[1])
+run = eqgan.solve(eqgan.games.Mixed(gan, (size, size)), eqgan.solvers.MixGan(rule), max_steps=4)
+print(run.steps)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+def test_a_mixture_that_truly_does_not_fit_names_one_that_does() -> None:
+    def run(size: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", LITTLE_MEMORY, str(size)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    last = run(20).stderr.strip().splitlines()[-1]
+    found = re.search(r"T = (\d+) fits, by two steps of it", last)
+    assert last.startswith("eqgan.errors.OutOfMemory: Mixed(GAN("), last
+    assert found, last
+    assert 1 <= int(found[1]) < 20
+    assert run(int(found[1])).stdout == "4\n"
