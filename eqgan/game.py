@@ -48,6 +48,7 @@ class Game(ABC):
         scale: What tolerances are relative to, in units of the payoff, `(*batch)` for a batch.
         equilibrium: A known equilibrium, ``None`` where unknown.
         value: The known value, ``None`` where unknown.
+        note: What a run's message should add about how the game was computed.
     """
 
     spaces: tuple[Space[Any], ...]
@@ -63,6 +64,7 @@ class Game(ABC):
     scale: float | Tensor = 1.0
     equilibrium: Profile | None = None
     value: float | None = None
+    note: str = ""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

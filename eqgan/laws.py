@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from eqgan import checkpoint
 from eqgan.game import Game
 from eqgan.games import MatrixGame
-from eqgan.games.neural import Network
+from eqgan.games.network import Network
 from eqgan.games.payoffs import Payoffs
 from eqgan.profile import Profile
 from eqgan.run import solve

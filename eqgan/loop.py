@@ -270,6 +270,8 @@ class Run:
             self.save()
         ending = self.ending or status.value
         message = ending + (f": {self.message}" if self.message else "")
+        if self.game.note:
+            message = f"{message}. {self.game.note}"
         return Result(
             game=self.game,
             solver=self.solver,

@@ -7,7 +7,7 @@ from torch import nn
 
 import eqgan
 from eqgan.games import GAN, FiniteGAN, Mixed
-from eqgan.games.neural import Network
+from eqgan.games.network import Network
 from eqgan.gan import spectral_norm
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
 

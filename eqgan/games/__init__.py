@@ -26,7 +26,8 @@ from eqgan.games.low_rank import LowRank
 from eqgan.games.matrix import MatrixGame
 from eqgan.games.matrix_free import MatrixFree
 from eqgan.games.mixed import Mixed
-from eqgan.games.neural import Network, NeuralGame
+from eqgan.games.network import Network
+from eqgan.games.neural import NeuralGame
 from eqgan.games.quantal import QuantalResponse
 from eqgan.games.smooth import Bilinear, DiracGAN, Quadratic, strongly_monotone
 

@@ -52,6 +52,11 @@ class DataParallelGAN(GAN):
                 "torch.distributed.init_process_group('gloo') first."
             )
         super().__init__(*args, **options)
+        if self.compile:
+            raise InvalidInput(
+                "DataParallelGAN cannot be compiled: its gradients wait for other processes. Leave "
+                "compile=True out."
+            )
         self.processes = dist.get_world_size()
         if self.batch_size % self.processes:
             raise InvalidInput(

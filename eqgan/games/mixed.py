@@ -70,6 +70,12 @@ class Mixed(ZeroSumGame):
         return f"Mixed({self.base!r}, {self.sizes})"
 
     @property
+    def note(self) -> str:  # type: ignore[override]
+        """That mixtures run uncompiled, where the base game was asked to be compiled."""
+        asked = getattr(self.base, "compiled", None) is not None
+        return "compile=True serves plain GANs: this mixture ran uncompiled" if asked else ""
+
+    @property
     def stochastic(self) -> bool:
         """Whether the base game is."""
         return self.base.stochastic
