@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
+from eqgan.data.given import Data
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.games import GAN, Mixed
 from eqgan.loop import Progress
@@ -67,17 +68,18 @@ class SampleGrids:
                 "SampleGrids draws images and points of the plane; this game's samples have shape "
                 f"{tuple(data.shape[1:])}."
             )
-        if data.dim() == 2:
+        if len(data.shape) == 2:
             # As many data as samples would be too few to show what they look like.
-            figure = plots.samples_2d(data[:2000].cpu(), samples.cpu())
+            rows = torch.arange(min(2000, len(data)), device=samples.device)
+            figure = plots.samples_2d(data.index_select(0, rows).cpu(), samples.cpu())
         else:
             figure = plots.image_grid(samples.cpu())
         write_picture(self.folder / f"samples_{progress.step:08d}.png", figure)
 
 
-def can_draw(data: Tensor) -> bool:
+def can_draw(data: Data) -> bool:
     """Return whether `SampleGrids` draws such data: images, or points of the plane."""
-    return data.dim() in (3, 4) or (data.dim() == 2 and data.shape[1] == 2)
+    return len(data.shape) in (3, 4) or (len(data.shape) == 2 and data.shape[1] == 2)
 
 
 class TraceFile:
@@ -134,7 +136,7 @@ class TensorBoard:
         self.writer.flush()
 
 
-def _generative(game: Any) -> tuple[GAN | Mixed, Tensor]:
+def _generative(game: Any) -> tuple[GAN | Mixed, Data]:
     """Return a game that generates samples, and its data."""
     base = game.base if isinstance(game, Mixed) else game
     if not isinstance(base, GAN):

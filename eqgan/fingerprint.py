@@ -12,12 +12,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from eqgan.data.streamed import Streamed
 from eqgan.game import Game
 from eqgan.games.payoffs import Payoffs
 from eqgan.spaces import Space
 
 THINNED = 100_000
 """Entries of a tensor, at most about twice, that tell one game from another."""
+
+
+TOLD = str | int | float | Streamed
+"""What a game holds that its `repr` tells apart."""
 
 
 def described(value: Any) -> str:
@@ -37,7 +42,7 @@ def digest(game: Game | Payoffs | Space[Any]) -> int:
     for value in itertools.chain.from_iterable(parts):
         if isinstance(value, Game | Payoffs | Space):
             checksum = zlib.crc32(digest(value).to_bytes(4), checksum)
-        elif isinstance(value, str | int | float | None) or dataclasses.is_dataclass(value):
+        elif isinstance(value, TOLD | None) or dataclasses.is_dataclass(value):
             checksum = zlib.crc32(described(value).encode(), checksum)
         elif isinstance(value, np.ndarray) and value.dtype != object:
             checksum = zlib.crc32(np.ascontiguousarray(value).tobytes(), checksum)

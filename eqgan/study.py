@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from eqgan.callbacks import can_draw
+from eqgan.data.given import Data
 from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
 from eqgan.gan.quality import Quality
@@ -148,7 +148,7 @@ class Study:
     oracle: Oracle
     measure: Measurement
     samples: Samples
-    data: Tensor
+    data: Data
     quality: Quality | None
 
 

@@ -20,9 +20,13 @@ from eqgan.gan.objectives import Minimax, NonSaturating, ObjectiveLike, Wasserst
 torch.set_num_threads(1)
 
 
-def gan(compile: bool = True, objective: ObjectiveLike = "minimax") -> GAN:
+def gan(
+    compile: bool = True, objective: ObjectiveLike = "minimax", precision: Any = "float32"
+) -> GAN:
     networks = seeded(lambda: (mlp([2, 8, 2]), mlp([2, 8, 1])))
-    return GAN(*networks, ring()[0], 2, objective, batch_size=16, compile=compile)
+    return GAN(
+        *networks, ring()[0], 2, objective, batch_size=16, compile=compile, precision=precision
+    )
 
 
 def broken(*args: Any, **options: Any) -> Any:
@@ -85,3 +89,15 @@ def test_compiled_gradients_are_the_gradients_and_runs_resume_to_the_bit(
     assert rest.profile.equal(whole.profile)
     assert again.compiled is not None
     assert again.compiled.works
+
+
+@pytest.mark.slow
+def test_compiled_networks_keep_their_precision() -> None:
+    game, plain, wide = gan(precision="bfloat16"), gan(False, precision="bfloat16"), gan()
+    z, batch = game.initial(game.generator(0)), game.sample(game.generator(1))
+    triples = zip(*(g.operator(z, batch) for g in (game, plain, wide)), strict=True)
+    assert game.note == wide.note == ""
+    for ours, theirs, exact in triples:
+        torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.01)
+        assert ours.dtype is torch.float32
+        assert float((ours - exact).abs().max()) > 1e-4

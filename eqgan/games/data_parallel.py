@@ -76,7 +76,8 @@ class DataParallelGAN(GAN):
             if name not in network.names
         ]
         sizes = [self.batch_size, *self.data.shape, *(network.size for network in self.networks)]
-        sums = [float(tensor.double().sum()) for tensor in (self.data, *kept)]
+        held = [self.data] if isinstance(self.data, Tensor) else []
+        sums = [float(tensor.double().sum()) for tensor in (*held, *kept)]
         low = torch.tensor([*sizes, *sums], dtype=torch.float64, device=self.device)
         high = low.clone()
         dist.all_reduce(low, dist.ReduceOp.MIN)

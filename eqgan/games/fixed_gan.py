@@ -45,6 +45,8 @@ class FixedGAN(GAN):
 
     stochastic = False
 
+    data: Tensor
+
     def __init__(self, gan: GAN, real: Any, noise: Any) -> None:
         if type(gan) not in (GAN, FixedGAN):
             # A subclass may have another payoff.
@@ -87,7 +89,7 @@ class FixedGAN(GAN):
         rng = gan.generator(seed)
         data = gan.data if gan.holdout is None else gan.holdout
         rows = torch.randperm(len(data), generator=rng, device=gan.device)[:n]
-        return cls(gan, data[rows], gan.noise(len(rows), rng))
+        return cls(gan, data.index_select(0, rows), gan.noise(len(rows), rng))
 
     @property
     def batch(self) -> GanBatch:

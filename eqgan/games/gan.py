@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from eqgan.data.given import Data, as_data
 from eqgan.errors import InvalidInput
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
@@ -45,7 +46,8 @@ class GAN(NetworkGame):
         generator: Maps noise `(batch, noise_dim)` to samples `(batch, *data)`.
         discriminator: Maps samples to one number each, `(batch,)` or `(batch, 1)`, no sigmoid.
         data: The training data, `(N, *data)`: a tensor, an array, or a map-style `Dataset` of
-            tensors or of (tensor, label) pairs. Kept in memory on the networks' device.
+            tensors or of (tensor, label) pairs. Held on the networks' device; what would take more
+            than half of its memory is read when it is drawn (`eqgan.data.Streamed`).
         noise_dim: Length of the generator's input, standard Gaussian noise.
         objective: A name in `eqgan.gan.objectives.OBJECTIVES`, or an `Objective`. The plain name
             ``"wasserstein"`` clips the critic's parameters to ±0.1.
@@ -58,10 +60,11 @@ class GAN(NetworkGame):
             (0.65 of the time for a DCGAN of width 64, 0.75 for one of width 32).
             Parameters, samples, payoffs and steps stay float32; payoffs, and so certificates, are
             those of the networks as they run.
-        compile: Compile the gradients of both players' losses by `torch.compile`: 0.8 of the time
-            for small networks after half a minute of compiling, no gain where convolutions take
-            most of it. Where the compiler is missing or fails, under methods that differentiate
-            twice and in mixtures the game runs uncompiled, and the result's message says so.
+        compile: Compile the gradients of both players' losses by `torch.compile`. After half a
+            minute of compiling, gradients of small networks on a CPU take three quarters of the
+            time; those of convolutions took a third longer: measure. Where the compiler is missing
+            or fails, under methods that differentiate twice and in mixtures the game runs
+            uncompiled, and the result's message says so.
 
     Raises:
         InvalidInput: Modules or data whose shapes do not fit together.
@@ -102,8 +105,8 @@ class GAN(NetworkGame):
         super().__init__(generator, discriminator, ("generator", "discriminator"))
         self._set_precision()
         self.compiled = CompiledOperator() if self.compile else None
-        self.data = _as_data(data).to(self.device, self.dtype)
-        self.holdout = None if holdout is None else _as_data(holdout).to(self.device, self.dtype)
+        self.data = as_data(data, self.device, self.dtype)
+        self.holdout = None if holdout is None else as_data(holdout, self.device, self.dtype)
         if self.holdout is not None and self.holdout.shape[1:] != self.data.shape[1:]:
             raise InvalidInput(
                 "holdout should hold samples like the data, of shape "
@@ -135,7 +138,8 @@ class GAN(NetworkGame):
             f"the generator takes noise (2, {self.noise_dim}), data come as "
             f"(2, {', '.join(map(str, self.data.shape[1:]))})"
         )
-        real = self.data[:2] if len(self.data) > 1 else self.data.expand(2, *self.data.shape[1:])
+        two = torch.arange(2, device=self.device) % len(self.data)
+        real = self.data.index_select(0, two)
         fake = self._probe(0, x, noise, shapes)
         if fake.shape != real.shape:
             raise InvalidInput(
@@ -176,15 +180,23 @@ class GAN(NetworkGame):
         """Return a sample of the held-out data, or of the data where none are held out."""
         return self._draw(self.data if self.holdout is None else self.holdout, rng)
 
-    def _draw(self, data: Tensor, rng: torch.Generator) -> GanBatch:
+    def _draw(self, data: Data, rng: torch.Generator) -> GanBatch:
+        rows, blend, noise = self._draws(data, rng)
+        if isinstance(data, Tensor):
+            return GanBatch(data.index_select(0, rows), noise, blend)
+        # If nothing else is drawn in between, the next batch has these rows: no one need wait.
+        ahead = torch.Generator(self.device).set_state(rng.get_state())
+        coming = self._draws(data, ahead)[0]
+        return GanBatch(data.index_select(0, rows, coming), noise, blend)
+
+    def _draws(self, data: Data, rng: torch.Generator) -> tuple[Tensor, Tensor | None, Tensor]:
         size, device = self.batch_size, self.device
         rows = torch.randint(len(data), (size,), generator=rng, device=device)
-        real = data.index_select(0, rows)
         blend = None
         if self.objective.penalty:
-            shape = (size,) + (1,) * (real.dim() - 1)
+            shape = (size,) + (1,) * (len(data.shape) - 1)
             blend = torch.rand(shape, generator=rng, dtype=self.dtype, device=device)
-        return GanBatch(real, self.noise(size, rng), blend)
+        return rows, blend, self.noise(size, rng)
 
     def noise(self, size: int, rng: torch.Generator) -> Tensor:
         """Return the generator's input for `size` samples."""
@@ -353,40 +365,3 @@ class GAN(NetworkGame):
 def _apart(real: Tensor, fake: Tensor) -> Tensor:
     """Return the l1 distance of each sample from the one beside it, `(batch,)`."""
     return (real - fake).abs().flatten(1).sum(1)
-
-
-def _as_data(data: Any) -> Tensor:
-    if isinstance(data, torch.utils.data.Dataset):
-        data = _stacked(data)
-    try:
-        tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"data should be a tensor, an array or a Dataset; got {type(data).__name__}."
-        ) from error
-    if tensor.dim() < 2 or len(tensor) == 0:
-        raise InvalidInput(
-            f"data should have shape (N, *data) with N >= 1; got {tuple(tensor.shape)}. Add a "
-            "dimension with data[:, None] if samples are numbers."
-        )
-    if not tensor.is_floating_point():
-        raise InvalidInput(
-            f"data should be floating numbers on the generator's scale; got {tensor.dtype}. Images "
-            "of bytes become data.float() / 127.5 - 1 for a generator that ends in tanh."
-        )
-    if not bool(torch.isfinite(tensor).all()):
-        raise InvalidInput("data should be finite; got NaN or infinite entries.")
-    return tensor.detach()
-
-
-def _stacked(data: Any) -> Tensor:
-    try:
-        items = [data[i] for i in range(len(data))]
-        samples = [item[0] if isinstance(item, tuple | list) else item for item in items]
-        return torch.stack([torch.as_tensor(sample) for sample in samples])
-    except (TypeError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidInput(
-            "A Dataset should have a length and give tensors of one shape, or pairs of a tensor "
-            f"and a label; this one does not ({reason})."
-        ) from error

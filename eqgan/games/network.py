@@ -126,8 +126,9 @@ class Network:
         if torch.compiler.is_compiling():
             # Written so that a compiler can follow it.
             named = dict(zip(self.names, values, strict=True))
-            called: Tensor = torch.func.functional_call(self.module, named, inputs)
-            return called
+            with torch.autocast(self.device.type, self.autocast, self.autocast is not None):
+                called: Tensor = torch.func.functional_call(self.module, named, inputs)
+            return called.to(self.dtype)
         # One thread at a time: meanwhile the module holds this caller's parameters.
         with SEAT:
             own = [owner[name] for _, owner, name in self.places]

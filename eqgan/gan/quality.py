@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqgan.data import GaussianMixture
+from eqgan.data import GaussianMixture, Streamed
+from eqgan.data.given import Data
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.gan.metrics import (
     Modes,
@@ -44,7 +45,7 @@ class Quality:
     Samples that are not finite are measured as NaN: the run goes on to say what became of it.
 
     Args:
-        reference: A `GaussianMixture`, or real samples `(N, *data)`.
+        reference: A `GaussianMixture`, or real samples `(N, *data)`, held or streamed.
         features: Maps samples to features `(N, d)`, such as ``ImageClassifier.features``; the
             samples' own entries if ``None``. Called without a graph.
         classifier: Maps samples to logits `(N, classes)`.
@@ -71,7 +72,7 @@ class Quality:
 
     def __init__(
         self,
-        reference: GaussianMixture | Tensor,
+        reference: GaussianMixture | Data,
         features: Callable[[Tensor], Tensor] | None = None,
         classifier: Callable[[Tensor], Tensor] | None = None,
         *,
@@ -134,13 +135,14 @@ class Quality:
         return (samples if self.features is None else self.features(samples)).flatten(1)
 
 
-def _chosen(reference: Tensor, samples: int, seed: int) -> Tensor:
-    if not isinstance(reference, Tensor) or reference.dim() < 2 or len(reference) < LEAST:
-        got = tuple(reference.shape) if isinstance(reference, Tensor) else reference
+def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
+    known = isinstance(reference, Tensor | Streamed)
+    if not known or len(reference.shape) < 2 or len(reference) < LEAST:
+        got = tuple(reference.shape) if known else reference
         raise InvalidInput(
             "Quality compares with a GaussianMixture, such as eqgan.data.ring(1000), or with at "
             f"least {LEAST} real samples, a tensor (N, *data); got {got!r}."
         )
     rng = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(reference), generator=rng)[:samples]
-    return reference.detach()[rows.to(reference.device)]
+    return reference.index_select(0, rows.to(reference.device)).detach()
