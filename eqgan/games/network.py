@@ -82,7 +82,7 @@ class Network:
         self.parametrized = any(map(parametrize.is_parametrized, module.modules()))
         self.start = self._flat(module)
         self.shapes = [p.shape for p in parameters.values()]
-        self.blanks = [torch.empty(shape, device="meta") for shape in self.shapes]
+        self.blanks = [torch.zeros(()).expand(shape) for shape in self.shapes]
         self.sizes = [p.numel() for p in parameters.values()]
         self.size = sum(self.sizes)
         self.dtype, self.device = next(iter(kinds))
