@@ -26,7 +26,7 @@ import torch
 
 from eqgan import checkpoint
 from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile, can_draw
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
 from eqgan.gan.metrics import Modes
 from eqgan.gan.quality import DISTANCES
@@ -146,14 +146,25 @@ def _opened(folder: Path, study: Study, resume: bool) -> Path:
         )
     if held and not (folder / STUDY).is_file():
         raise InvalidInput(f"The folder {folder} holds no run to resume: {STUDY} is missing.")
-    if held:
+    if (folder / CHECKPOINT).is_file():
+        # Before its first checkpoint a run can still become another.
         _check_same(read_study(folder / STUDY).document, study.document, folder)
     make_folder(folder)
     write(folder / STUDY, study.text)
     launches = folder / LAUNCHES
-    earlier = json.loads(launches.read_text(encoding="utf-8")) if launches.is_file() else []
-    write(launches, to_json([*earlier, _launch(study)]) + "\n")
+    write(launches, to_json([*_launches(launches), _launch(study)]) + "\n")
     return folder
+
+
+def _launches(path: Path) -> list[Any]:
+    """Return the launches so far."""
+    if not path.is_file():
+        return []
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(f"{path} is damaged ({error}); delete it to go on.") from error
+    return earlier if isinstance(earlier, list) else [earlier]
 
 
 def _launch(study: Study) -> dict[str, Any]:
@@ -175,9 +186,12 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path)
         for key in dict.fromkeys((*first, *second)):
             changes = first.get(key) != second.get(key)
             if changes and not (table == "run" and key in FLEXIBLE):
+                now_is, was = (
+                    repr(side[key]) if key in side else "left out" for side in (second, first)
+                )
                 raise InvalidInput(
-                    f"[{table}] {key} is {second.get(key)!r}, and the run in {folder} was started "
-                    f"with {first.get(key)!r}; only [measure], [quality], [samples] and, of [run], "
+                    f"[{table}] {key} is {now_is}, and when the run in {folder} was started it was "
+                    f"{was}; only [measure], [quality], [samples] and, of [run], "
                     f"{', '.join(sorted(FLEXIBLE))} may change. Choose another folder (--out)."
                 )
 

@@ -259,3 +259,24 @@ def test_studies_by_name_alone_end_up_in_out(tmp_path: Path, monkeypatch) -> Non
     assert (done.exit_code, done.stderr) == (0, "")
     assert "(lower bound)" in done.stdout
     assert (tmp_path / "out" / "study" / "report.md").exists()
+
+
+def test_a_start_that_failed_can_be_mended_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+
+    def fails(*_: object, **__: object) -> None:
+        raise eqgan.UnsupportedGame("no")
+
+    other = written(tmp_path, RING.replace("seed = 3", "seed = 4"))
+    with monkeypatch.context() as patched:
+        patched.setattr("eqgan.training.solve", fails)
+        with pytest.raises(eqgan.UnsupportedGame):
+            train(other, folder)
+    assert train(written(tmp_path, RING), folder, resume=True).steps == 20
+    with pytest.raises(eqgan.InvalidInput, match=r"seed is left out, and .* started it was 3"):
+        train(written(tmp_path, RING.replace("seed = 3", "")), folder, resume=True)
+    (folder / "launches.json").write_text("[")
+    with pytest.raises(eqgan.UnreadableFile, match=r"launches.json is damaged .*delete it"):
+        train(written(tmp_path, RING), folder, resume=True)
