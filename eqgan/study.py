@@ -27,7 +27,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -52,6 +52,9 @@ OPTIMIZERS = {
     if kind.__name__.lower() not in ("optimizer", *RULES)
 }
 
+MOST_THREADS = 1024
+"""Of torch, which crashes where the system cannot start as many."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -74,7 +77,7 @@ class Settings:
     checkpoint_every: int | None = None
     time_limit: float | None = None
     threads: int = 1
-    device: str = "cpu"
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -83,6 +86,10 @@ class Settings:
         for name, count in {**counts, **cadences}.items():
             if count is not None and count < 1:
                 raise InvalidInput(f"{name} should be at least 1; got {count}.")
+        if self.threads > MOST_THREADS:
+            raise InvalidInput(f"threads should be at most {MOST_THREADS}; got {self.threads}.")
+        if self.steps >= 2**63:
+            raise InvalidInput(f"steps should be less than 2^63; got {self.steps}.")
         if not 0 <= self.seed < 2**63:
             raise InvalidInput(f"seed should be from 0 to 2^63 - 1; got {self.seed}.")
         if self.time_limit is not None and not self.time_limit > 0:
@@ -192,7 +199,7 @@ def read_study(path: str | Path) -> Study:
 
 def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark of byte order
         return text, tomllib.loads(text)
     except OSError as error:
         raise UnreadableFile(f"Cannot read the study {path}: {error.strerror}.") from error

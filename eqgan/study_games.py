@@ -63,6 +63,8 @@ def read_gan(table: Table) -> tuple[GAN, Data]:
     data = _data(table.named("data"))
     samples = _samples(data)
     if "holdout" in table.values:
+        if table.values["holdout"] == table.values["data"]:
+            raise table.wrong("holdout", "is the data themselves: choose another seed or split")
         options["holdout"] = _samples(_data(table.named("holdout")))
     known["shape"] = tuple(samples.shape[1:])
     generator, discriminator = pair.guarded(lambda: build(**known, **widths))

@@ -48,7 +48,8 @@ class Table:
         """Return what `build` makes; its errors are told with the table's name and line."""
         try:
             return build()
-        except (EqganError, TypeError, ValueError) as error:
+        except (EqganError, TypeError, ValueError, RuntimeError) as error:
+            # RuntimeError is what torch raises where memory does not suffice.
             raise self.wrong(None, f"cannot be used: {error}") from error
 
     def _unknown(self, key: str, known: Iterable[str], kind: str) -> NoReturn:
@@ -156,8 +157,9 @@ class Table:
             return read(self.named(key))
         if _fits(value, hint):
             return tuple(value) if isinstance(value, list) else value
-        table = " or a table with a name" if read is not None else ""
-        raise self.wrong(key, f"should be {_worded(hint)}{table}; got {value!r}")
+        table = "a table with a name" if read is not None else ""
+        wanted = " or ".join(filter(None, [_worded(hint), table])) or "left to the library"
+        raise self.wrong(key, f"should be {wanted}; got {value!r}")
 
 
 def _hints(build: Callable[..., Any]) -> dict[str, Any]:
@@ -215,7 +217,7 @@ def _worded(hint: Any) -> str:
             words.append(f"a list, each {_worded(inner[0])}")
         elif option in WORDS or option is Path:
             words.append(WORDS.get(option, "a path"))
-    return " or ".join(dict.fromkeys(words)) or "left to the library"
+    return " or ".join(dict.fromkeys(words))
 
 
 def _line(text: str, path: str, key: str | None) -> int | None:

@@ -143,6 +143,11 @@ def test_objectives_take_parameters_and_images_dcgans(tmp_path: Path) -> None:
         ("[game]", "[game", r"is no TOML file: .*line 1"),
         ("noise_dim = 2", "", r"line 1: \[game\] needs the key 'noise_dim'"),
         ("restarts = 0", "restarts = -1", r"\[measure\] cannot be used: .*restarts >= 0"),
+        ("seed = 3", 'device = "gpu"', r"line 18: \[run\] device should be one of 'cpu', 'cuda'"),
+        ("seed = 3", "threads = 100000000", r"\[run\] cannot be used: threads .*at most 1024"),
+        ("steps = 20", f"steps = {2**63}", r"\[run\] cannot be used: steps should be less"),
+        ("n = 500", "n = 9999999999999", r"line 2: \[game.data\] cannot be used: .*memory"),
+        ("std = 0.02", f"seed = {2**64}", r"line 2: \[game.data\] cannot be used: seed should"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_their_place(
@@ -163,6 +168,10 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(eqgan.UnreadableFile, match="no TOML file"):
         read_study(binary)
+
+
+def test_a_mark_of_byte_order_is_no_mistake(tmp_path: Path) -> None:
+    assert read_study(written(tmp_path, "\ufeff" + RING)).settings.steps == 20
 
 
 def test_dcgans_want_square_images(tmp_path: Path) -> None:
@@ -272,6 +281,8 @@ def test_networks_of_pictures_can_have_spectral_norm(
     ("old", "new", "sentence"),
     [
         ("every = 2", "evry = 2", r"line 11: \[quality\] evry is no key.*mean 'every'"),
+        ("features = {", "features = 3 #", r"features should be a table with a name; got 3"),
+        ("noise", 'holdout = { name = "digits", size = 8 }\nnoise', r"line 4: .*data themselves"),
         ("every = 2", "share = 0.1", r"line 11: \[quality\] share is no key"),
         ("samples = 40", "samples = 4", r"\[quality\] cannot be used: samples .*>= 10; got 4"),
         ('"classifier"', '"inception"', r"line 9: .*features\] name = 'inception' is no features"),
