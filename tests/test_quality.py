@@ -114,6 +114,8 @@ WRONG = {
     "few": (lambda: Quality(torch.zeros(5, 2)), r"got \(5, 2\)"),
     "features": (lambda: Quality(DATA, features=3), "should be functions of samples"),  # type: ignore[arg-type]
     "samples": (lambda: Quality(DATA, samples=5), "samples should be a whole number >= 10"),
+    "share": (lambda: Quality(DATA, share=1.0), r"share should lie in \[0, 1\); got 1.0"),
+    "modes": (lambda: Quality(DATA, features=nn.Identity()), "in the samples themselves"),
     "every": (lambda: Quality(DATA, every=0), "every should be a whole number >= 1"),
     "no GAN": (
         lambda: eqgan.solve(eqgan.games.DiracGAN(), max_steps=1, callbacks=[Quality(DATA)]),
@@ -127,3 +129,9 @@ def test_one_clear_sentence(case: str) -> None:
     call, said = WRONG[case]
     with pytest.raises(eqgan.EqganError, match=said):
         call()
+
+
+def test_features_are_one_row_a_sample() -> None:
+    quality = Quality(DATA.samples[:50], features=Tensor.sum)
+    with pytest.raises(eqgan.InvalidInput, match=r"map 50 samples to a tensor \(50, d\); got \(\)"):
+        quality.measure(DATA.samples[:50])

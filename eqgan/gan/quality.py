@@ -86,6 +86,13 @@ class Quality:
                 raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
         if any(f is not None and not callable(f) for f in (features, classifier)):
             raise InvalidInput("features and classifier should be functions of samples, or None.")
+        if features is not None and isinstance(reference, GaussianMixture):
+            raise InvalidInput(
+                "Modes of a GaussianMixture are counted in the samples themselves: leave out "
+                "features, or compare with its samples, Quality(mixture.samples, features)."
+            )
+        if not (isinstance(share, int | float | np.number) and 0 <= share < 1):
+            raise InvalidInput(f"share should lie in [0, 1); got {share!r}.")
         self.features, self.classifier = features, classifier
         self.samples, self.every, self.seed = int(samples), int(every), int(seed)
         self.share = share
@@ -132,7 +139,14 @@ class Quality:
         return numbers
 
     def _seen(self, samples: Tensor) -> Tensor:
-        return (samples if self.features is None else self.features(samples)).flatten(1)
+        seen = samples if self.features is None else self.features(samples)
+        if not isinstance(seen, Tensor) or seen.dim() < 2 or len(seen) != len(samples):
+            got = tuple(seen.shape) if isinstance(seen, Tensor) else type(seen).__name__
+            raise InvalidInput(
+                f"features should map {len(samples)} samples to a tensor ({len(samples)}, d); "
+                f"got {got}."
+            )
+        return seen.flatten(1)
 
 
 def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
