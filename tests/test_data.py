@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -295,3 +296,14 @@ def test_fashion_mnist_is_read():
     assert (float(images.min()), float(images.max())) == (-1.0, 1.0)
     labels = data.idx(FASHION / "train-labels-idx1-ubyte.gz")
     assert labels.long().bincount().tolist() == [6000] * 10
+
+
+def test_numbers_of_numpy_are_numbers_and_seeds_are_whole() -> None:
+    assert torch.equal(
+        data.ring(np.int64(5), seed=np.int64(2)).samples, data.ring(5, seed=2).samples
+    )
+    for seed in (1.5, "a", None, True, 2**64):
+        with pytest.raises(InvalidInput, match="seed should be a whole number"):
+            data.swiss_roll(5, seed=seed)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="n should be a whole number"):
+        data.ring(True)

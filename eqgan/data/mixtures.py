@@ -148,7 +148,7 @@ def swiss_roll(n: int, radius: float = 1.0, std: float = 0.02, seed: int = 0) ->
         torch.Size([100, 2])
     """
     _check_mixture(n, radius=radius, std=std)
-    rng = torch.Generator().manual_seed(seed)
+    rng = _generator(seed)
     turn = math.pi * (1.5 + 3 * torch.rand(n, generator=rng))
     spiral = radius / (4.5 * math.pi) * torch.stack((turn * turn.cos(), turn * turn.sin()), dim=1)
     return spiral + std * torch.randn(n, 2, generator=rng)
@@ -157,14 +157,22 @@ def swiss_roll(n: int, radius: float = 1.0, std: float = 0.02, seed: int = 0) ->
 def _check_mixture(n: int, **sizes: float) -> None:
     for name, size in {"n": n, **sizes}.items():
         counted = name in ("n", "modes", "side")
-        if counted and not (isinstance(size, int) and size >= 1):
+        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+        if counted and not (whole and size >= 1):
             raise InvalidInput(f"{name} should be a whole number >= 1; got {size!r}.")
         if not (isinstance(size, int | float | np.number) and 0 < size < math.inf):
             raise InvalidInput(f"{name} should be a finite number > 0; got {size!r}.")
 
 
+def _generator(seed: int) -> torch.Generator:
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not (whole and -(2**63) <= seed < 2**63):
+        raise InvalidInput(f"seed should be a whole number of at most 64 bits; got {seed!r}.")
+    return torch.Generator().manual_seed(int(seed))
+
+
 def _sampled(n: int, means: Tensor, std: float, seed: int) -> GaussianMixture:
-    rng = torch.Generator().manual_seed(seed)
+    rng = _generator(seed)
     means = means.float()
     drawn = means[torch.randint(len(means), (n,), generator=rng)]
     return GaussianMixture(drawn + std * torch.randn(n, means.shape[1], generator=rng), means, std)
