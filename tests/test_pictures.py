@@ -28,6 +28,7 @@ def test_grey_pictures_come_in_the_order_of_their_paths(tmp_path):
     picture(tmp_path, "b/2.png", [[51, 0], [0, 0]])
     picture(tmp_path, "a/1.PNG", [[255, 0], [0, 0]])
     (tmp_path / "a" / "notes.txt").write_text("no picture")
+    (tmp_path / "a" / "._1.png").write_text("what macOS leaves beside a picture")
     found = data.images(tmp_path)
     assert found.shape == (2, 1, 2, 2)
     torch.testing.assert_close(found[:, 0, 0, 0], torch.tensor([1.0, -0.6]))

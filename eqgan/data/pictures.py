@@ -60,7 +60,8 @@ def digit_labels() -> Tensor:
 def images(folder: str | Path, size: int | None = None, split: str = "train") -> Tensor:
     """Return the images of a folder: in MNIST's format, or one picture a file.
 
-    Pictures are sought in the folder and all below it, and come in the order of their paths. They
+    Pictures are sought in the folder and all below it, and come in the order of their paths; hidden
+    files (macOS leaves ``._cat.png`` beside ``cat.png``) are passed over. They
     are grey if all of them are, else of three colours; transparent parts are white.
 
     Args:
@@ -168,7 +169,7 @@ def _pictures(folder: str | Path, split: str) -> list[Path]:
     files = sorted(
         file
         for file in Path(folder).rglob("*")
-        if file.suffix.lower() in SUFFIXES and file.is_file()
+        if file.suffix.lower() in SUFFIXES and file.is_file() and file.name[0] != "."
     )
     if split != "train" or not files:
         raise UnreadableFile(
