@@ -392,3 +392,8 @@ def test_fixed_samples_should_fit() -> None:
         FixedGAN(nn.Linear(1, 1), gan.data, torch.zeros(4, 3))  # type: ignore[arg-type]
     with pytest.raises(eqgan.InvalidInput, match="n should be"):
         FixedGAN.draw(gan, 0)
+
+
+def test_samples_are_drawn_of_gans_alone() -> None:
+    with pytest.raises(eqgan.InvalidInput, match="expects a plain GAN; got MatrixGame"):
+        eqgan.games.FixedGAN.draw(eqgan.games.matching_pennies(), 5)  # type: ignore[arg-type]

@@ -86,6 +86,8 @@ class FixedGAN(GAN):
         """
         if not isinstance(n, int | np.integer) or n < 1:
             raise InvalidInput(f"n should be a whole number >= 1; got {n!r}.")
+        if not isinstance(gan, GAN):
+            raise InvalidInput(f"FixedGAN expects a plain GAN; got {type(gan).__name__}.")
         rng = gan.generator(seed)
         data = gan.data if gan.holdout is None else gan.holdout
         rows = torch.randperm(len(data), generator=rng, device=gan.device)[:n]
