@@ -26,7 +26,7 @@ import torch
 
 from eqgan import checkpoint
 from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile, can_draw
-from eqgan.errors import InvalidInput, UnreadableFile
+from eqgan.errors import CheckpointError, InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
 from eqgan.gan.metrics import Modes
 from eqgan.gan.quality import DISTANCES
@@ -129,6 +129,8 @@ def load(folder: str | Path) -> tuple[GAN | Mixed, Profile]:
         CheckpointError: The run has not ended, or the file is damaged.
     """
     study = read_study(Path(folder) / STUDY)
+    if not (Path(folder) / PROFILE).is_file():
+        raise CheckpointError(f"The run in {folder} has not ended: go on with it (--resume) first.")
     tree = checkpoint.load(Path(folder) / PROFILE, {"profile": None})
     return study.game, study.game.as_profile(tree["profile"])
 

@@ -274,6 +274,8 @@ def test_a_start_that_failed_can_be_mended_and_tried_again(
         patched.setattr("eqgan.training.solve", fails)
         with pytest.raises(eqgan.UnsupportedGame):
             train(other, folder)
+    with pytest.raises(eqgan.CheckpointError, match="has not ended: go on with it"):
+        load(folder)
     assert train(written(tmp_path, RING), folder, resume=True).steps == 20
     with pytest.raises(eqgan.InvalidInput, match=r"seed is left out, and .* started it was 3"):
         train(written(tmp_path, RING.replace("seed = 3", "")), folder, resume=True)
