@@ -329,7 +329,7 @@ class Run:
         if saved["run"] != self.fingerprint():
             raise CheckpointError(
                 f"{self.checkpoint} was written by another run: {saved['run']}; this one is "
-                f"{self.fingerprint()}. Resume with the same game, solver and seed."
+                f"{self.fingerprint()}. Resume with the same game, solver, seed and eqgan version."
             )
         self.z, self.state = saved["z"], saved["state"]
         self.rng.set_state(saved["rng"].cpu())

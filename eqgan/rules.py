@@ -217,6 +217,8 @@ class TorchOptimizer(Rule):
             ) from error
         if isinstance(optimizer, torch.optim.LBFGS):
             raise InvalidInput("LBFGS searches along lines, and a rule sees only one gradient.")
+        if isinstance(optimizer, torch.optim.SparseAdam):
+            raise InvalidInput("SparseAdam takes sparse gradients, and those of games are dense.")
         if isinstance(optimizer, torch.optim.Adafactor):
             raise InvalidInput("Adafactor scales its steps by the parameters, which no rule sees.")
         if any(g.get("weight_decay") or g.get("lambd") for g in optimizer.param_groups):

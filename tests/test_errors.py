@@ -108,6 +108,7 @@ BAD = {
         "weight_decay=0",
     ),
     "line search": (lambda: eqgan.TorchOptimizer(torch.optim.LBFGS), "LBFGS"),
+    "sparse": (lambda: eqgan.TorchOptimizer(torch.optim.SparseAdam), "SparseAdam"),
     "optimizer options": (
         lambda: eqgan.TorchOptimizer(torch.optim.SGD, {"learning_rate": 1}),
         "cannot be built",
