@@ -53,6 +53,11 @@ def test_total_variation_is_within_the_bound(delta: float) -> None:
     assert 0.3 * pure.total_variation < ramps <= pure.total_variation
 
 
+def test_no_law_differs_by_more_than_one() -> None:
+    mix, z = mixture(squashed=True)
+    assert to_pure(mix, z, delta=10.0).total_variation == 1.0
+
+
 @pytest.mark.parametrize("squashed", [True, False])
 def test_an_open_gate_lets_its_generator_through(squashed: bool) -> None:
     mix, z = mixture(squashed)
@@ -122,6 +127,9 @@ def test_wrong_inputs_get_a_sentence() -> None:
     mix, z = mixture(squashed=True)
     with pytest.raises(eqgan.EqganError, match="takes a mixture of GANs"):
         to_pure(ring_gan(), z)  # type: ignore[arg-type]
+    numbers = eqgan.games.Mixed(eqgan.games.ContinuousGame(lambda x, y: x * y), (2, 2))
+    with pytest.raises(eqgan.EqganError, match=r"takes a mixture of GANs.*got Mixed\(Continuous"):
+        to_pure(numbers, z)
     with pytest.raises(eqgan.EqganError, match="delta should be"):
         to_pure(mix, z, delta=0.0)
     with pytest.raises(eqgan.EqganError, match="2 strategies"):

@@ -61,7 +61,8 @@ class SelectedGenerator(nn.Module):
         shares = weights.double().cumsum(0)[:-1].clamp(0, 1)
         self.register_buffer("thresholds", torch.special.ndtri(shares).to(weights.dtype))
         self.noise_dim, self.delta, self.reach, self.proved = noise_dim + 1, delta, reach, proved
-        self.total_variation = (len(generators) - 1) * delta / math.sqrt(2 * math.pi)
+        bound = (len(generators) - 1) * delta / math.sqrt(2 * math.pi)
+        self.total_variation = min(bound, 1.0)
 
     def gates(self, s: Tensor) -> Tensor:
         """Return how far each generator's gate is open, `(batch, T)`, rows summing to 1."""
@@ -115,8 +116,7 @@ def to_pure(mix: Mixed, profile: Profile, delta: float = 1e-3) -> SelectedGenera
 
     if not isinstance(mix, Mixed) or not isinstance(mix.base, GAN):
         raise UnsupportedGame(
-            "to_pure takes a mixture of GANs, eqgan.games.Mixed(gan, (5, 5)); got "
-            f"{type(mix).__name__}."
+            f"to_pure takes a mixture of GANs, eqgan.games.Mixed(gan, (5, 5)); got {mix!r}."
         )
     if not (isinstance(delta, int | float) and 0 < delta < math.inf):
         raise InvalidInput(f"delta should be a finite number > 0; got {delta!r}.")
