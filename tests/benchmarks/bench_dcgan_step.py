@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from steps import step_of
 from torch import nn
 from torch.nn.functional import logsigmoid
 
@@ -42,15 +43,7 @@ def library_step(width: int, objective: str, precision: str = "float32") -> Step
         *networks(width), images(), NOISE, objective, batch_size=BATCH, precision=precision
     )
     solver = eqgan.solvers.SimultaneousGradient(rule=eqgan.Adam(2e-4, betas=(0.5, 0.999)))
-    rng = gan.generator(0)
-    z = gan.initial(rng)
-    state = solver.init(gan, z)
-
-    def step() -> None:
-        nonlocal z, state
-        z, state = solver.step(gan, z, state, rng)
-
-    return step
+    return step_of(gan, solver)
 
 
 def hand_written_step(width: int, objective: str) -> Step:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from steps import step_of
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -79,15 +80,7 @@ def library(samples: Tensor, batch: int) -> Callable[[], None]:
     gan = eqgan.games.GAN(*networks(), samples, noise_dim=2, batch_size=batch)
     mix = eqgan.games.Mixed(gan, (T, T))
     solver = eqgan.solvers.MixGan(rule=eqgan.Adam(RATE, betas=BETAS), entropy=ENTROPY)
-    rng = mix.generator(0)
-    z = mix.initial(rng)
-    state = solver.init(mix, z)
-
-    def step() -> None:
-        nonlocal z, state
-        z, state = solver.step(mix, z, state, rng)
-
-    return step
+    return step_of(mix, solver)
 
 
 @pytest.mark.parametrize("batch", [64, 256])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from steps import step_of
 from torch import nn
 from torch.nn.functional import logsigmoid
 
@@ -40,15 +41,7 @@ def library_step(objective: str) -> Callable[[], None]:
     """One step of `simultaneous_gradient` with Adam, as `solve` takes it."""
     gan = eqgan.games.GAN(*networks(), ring(), noise_dim=2, objective=objective, batch_size=BATCH)
     solver = eqgan.solvers.SimultaneousGradient(rule=eqgan.Adam(1e-3, betas=(0.5, 0.9)))
-    rng = gan.generator(0)
-    z = gan.initial(rng)
-    state = solver.init(gan, z)
-
-    def step() -> None:
-        nonlocal z, state
-        z, state = solver.step(gan, z, state, rng)
-
-    return step
+    return step_of(gan, solver)
 
 
 def hand_written_step(objective: str, fused: bool = False) -> Callable[[], None]:

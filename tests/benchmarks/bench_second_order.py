@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from steps import step_of
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -196,16 +197,7 @@ def ring_game() -> eqgan.games.GAN:
 
 
 def library_step(solver: eqgan.Solver) -> Callable[[], None]:  # type: ignore[type-arg]
-    gan = ring_game()
-    rng = gan.generator(0)
-    z = gan.initial(rng)
-    state = solver.init(gan, z)
-
-    def step() -> None:
-        nonlocal z, state
-        z, state = solver.step(gan, z, state, rng)
-
-    return step
+    return step_of(ring_game(), solver)
 
 
 def hand_written_step(method: Callable[[Ring], None]) -> Callable[[], None]:
