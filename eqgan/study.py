@@ -172,7 +172,7 @@ def read_study(path: str | Path) -> Study:
         UnreadableFile: No such file, or no TOML.
         InvalidInput: A table, key or value that no study has; it says which, and on which line.
     """
-    text, document = _parsed(Path(path))
+    text, document = parsed(Path(path))
     root = Table(str(path), text, "", document)
     root.only("game", "mixture", "solver", "run", "measure", "samples", "quality")
     root.needs("game", "run")
@@ -197,7 +197,8 @@ def read_study(path: str | Path) -> Study:
     )
 
 
-def _parsed(path: Path) -> tuple[str, dict[str, Any]]:
+def parsed(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a TOML file, and what it says, not yet checked; nothing is built."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors write a mark of byte order
         return text, tomllib.loads(text)

@@ -28,22 +28,18 @@ from eqgan import checkpoint
 from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile, can_draw
 from eqgan.errors import CheckpointError, InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
-from eqgan.gan.metrics import Modes
-from eqgan.gan.quality import DISTANCES
+from eqgan.gan.quality import COLUMNS
 from eqgan.loop import Callback
 from eqgan.profile import Profile
 from eqgan.report import Report, make_folder, worded, worded_gap, write
 from eqgan.result import Result, Status, Trace
 from eqgan.run import solve
-from eqgan.study import Study, read_study
+from eqgan.study import Study, parsed, read_study
 from eqgan.terminal import run_document, to_json
 from eqgan.threads import threads
 
 STUDY, LAUNCHES, CHECKPOINT = "study.toml", "launches.json", "run.ckpt"
 TRACE, PROFILE, RESULT = "trace.csv", "profile.safetensors", "result.json"
-
-QUALITY = (*Modes._fields, *DISTANCES, "classifier_score")
-"""What `eqgan.gan.Quality` measures."""
 
 FLEXIBLE = {"steps", "time_limit", "checkpoint_every", "tensorboard"}
 """Keys of ``[run]`` that may change when a run is resumed."""
@@ -92,7 +88,6 @@ def train(
     study = study if isinstance(study, Study) else read_study(study)
     where = _opened(Path(folder), study, resume)
     settings = study.settings
-    every = settings.check_every or max(1, settings.steps // 100)
     callbacks = _callbacks(study, where)
     with threads(settings.threads):
         result = solve(
@@ -102,7 +97,7 @@ def train(
             max_steps=settings.steps,
             tol=0,
             oracle=study.oracle if study.measure.every_check else None,
-            check_every=every,
+            check_every=settings.check_every,
             callbacks=callbacks,
             time_limit=settings.time_limit,
             seed=settings.seed,
@@ -150,7 +145,7 @@ def _opened(folder: Path, study: Study, resume: bool) -> Path:
         raise InvalidInput(f"The folder {folder} holds no run to resume: {STUDY} is missing.")
     if (folder / CHECKPOINT).is_file():
         # Before its first checkpoint a run can still become another.
-        _check_same(read_study(folder / STUDY).document, study.document, folder)
+        _check_same(parsed(folder / STUDY)[1], study.document, folder)
     make_folder(folder)
     write(folder / STUDY, study.text)
     launches = folder / LAUNCHES
@@ -262,12 +257,12 @@ def outcome(result: Result) -> dict[str, str]:
 
 def _latest_quality(trace: Trace) -> dict[str, str]:
     """Return the newest measurement in words, with its step if the run went on after it."""
-    measured = [row for row in trace if row.keys() & set(QUALITY)]
+    measured = [row for row in trace if row.keys() & set(COLUMNS)]
     if not measured:
         return {}
     last = measured[-1]
     when = "" if last is trace[-1] else f" (at step {last['step']:.0f})"
-    return {name: worded(last[name]) + when for name in QUALITY if name in last}
+    return {name: worded(last[name]) + when for name in COLUMNS if name in last}
 
 
 def _report(result: Result, folder: Path) -> None:

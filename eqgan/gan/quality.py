@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from eqgan.loop import Progress
 
 DISTANCES = ("frechet", "kernel", *Neighbours._fields)
+SCORE = "classifier_score"
+COLUMNS = (*Modes._fields, *DISTANCES, SCORE)
+"""All that `Quality` may measure."""
+
 SUBSETS = 10
 """Of the kernel distance, where there is more than one."""
 
@@ -100,7 +104,7 @@ class Quality:
         self.mixture = reference if isinstance(reference, GaussianMixture) else None
         self.columns = list(Modes._fields if self.mixture else DISTANCES)
         if classifier is not None:
-            self.columns.append("classifier_score")
+            self.columns.append(SCORE)
         if not isinstance(reference, GaussianMixture):
             self.real = _chosen(reference, self.samples, self.seed)
             self.samples = len(self.real)
@@ -135,7 +139,7 @@ class Quality:
                 **neighbours(self.known, seen)._asdict(),
             }
         if self.classifier is not None:
-            numbers["classifier_score"] = classifier_score(self.classifier(fake)).mean
+            numbers[SCORE] = classifier_score(self.classifier(fake)).mean
         return numbers
 
     def _seen(self, samples: Tensor) -> Tensor:
