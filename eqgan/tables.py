@@ -53,10 +53,7 @@ class Table:
             raise self.wrong(None, f"cannot be used: {error}") from error
 
     def _unknown(self, key: str, known: Iterable[str], kind: str) -> NoReturn:
-        listed = sorted(known)
-        close = difflib.get_close_matches(key.lower(), listed, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise self.wrong(key, f"is no {kind} here: {hint}Known: {', '.join(listed)}")
+        raise self.wrong(key, f"is no {kind} here: {_choice(key, known, 'did')}")
 
     # -- parts -------------------------------------------------------------------------------
 
@@ -97,11 +94,7 @@ class Table:
         if name is None:
             raise self.wrong(None, f"needs the key 'name', one of {', '.join(sorted(names))}")
         if name not in names:
-            close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise self.wrong(
-                "name", f"= {name!r} is no {kind}.{hint} Known: {', '.join(sorted(names))}"
-            )
+            raise self.wrong("name", f"= {name!r} is no {kind}. {_choice(str(name), names, 'Did')}")
         return str(name)
 
     # -- arguments ---------------------------------------------------------------------------
@@ -160,6 +153,14 @@ class Table:
         table = "a table with a name" if read is not None else ""
         wanted = " or ".join(filter(None, [_worded(hint), table])) or "left to the library"
         raise self.wrong(key, f"should be {wanted}; got {value!r}")
+
+
+def _choice(asked: str, known: Iterable[str], did: str) -> str:
+    """Return the nearest known name as a question, which begins with `did`, and all of them."""
+    listed = sorted(known)
+    close = difflib.get_close_matches(asked.lower(), listed, n=1, cutoff=0.5)
+    hint = f"{did} you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(listed)}"
 
 
 def _hints(build: Callable[..., Any]) -> dict[str, Any]:

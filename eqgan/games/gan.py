@@ -267,14 +267,14 @@ class GAN(NetworkGame):
 
     def pair_payoffs(self, xs: Strategy, ys: Strategy, batch: Any = None) -> Tensor:
         """Return the payoff of every generator against every discriminator, `(K, L)`."""
-        real, fake = self._scores(self._fakes(xs, batch.noise), ys, batch)
+        real, fake = self._scores(self._each(0, xs, batch.noise), ys, batch)
         return self._payoffs(real, fake)
 
     def pair_losses(self, xs: Strategy, ys: Strategy, batch: Any = None) -> tuple[Tensor, Tensor]:
         """Return both players' training losses for every pair, each `(K, L)`."""
         if self.trains_on_payoff:
             return super().pair_losses(xs, ys, batch)
-        fakes = self._fakes(xs, batch.noise)
+        fakes = self._each(0, xs, batch.noise)
         real, fake = self._scores(fakes, ys, batch)
         mine: Tensor = vmap(vmap(self.objective.generator_loss), out_dims=1)(fake)
         theirs = -self._payoffs(real, fake)
@@ -290,9 +290,6 @@ class GAN(NetworkGame):
         """Return the payoffs `(K, L)` of scores on data `(L, B)` and on fakes `(L, K, B)`."""
         table: Tensor = vmap(vmap(self.objective.payoff, (None, 0)), out_dims=1)(real, fake)
         return table
-
-    def _fakes(self, xs: Strategy, noise: Tensor) -> Tensor:
-        return self._each(0, xs, noise)
 
     def _scores(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> tuple[Tensor, Tensor]:
         """Return the discriminators' outputs on data `(L, B)` and on all fakes `(L, K, B)`.
