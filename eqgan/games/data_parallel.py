@@ -6,6 +6,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+
+# Its functions have the group of this moment as their default. torch imports it when a gradient is
+# first taken by `torch.func`; by then it would keep a group alive that the user destroys, and its
+# threads, which end the process with "terminate called" when they outlive the interpreter.
+import torch.distributed.nn.functional
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
