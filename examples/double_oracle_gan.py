@@ -36,9 +36,9 @@ def main() -> None:
     # The judge looks longer, and from starts of its own.
     judge = eqgan.GradientOracle(steps=3 * search // 2, restarts=1)
     plain = solvers.SimultaneousGradient(eqgan.Adam(1e-3, betas=(0.5, 0.9)))
-    # A pair is accepted if a search as long as the judge's finds less to gain than before.
+    # A pair is accepted if a search as long as the judge's finds clearly less to gain than before.
     remembering = solvers.BestSoFar(
-        solvers.DoubleOracle(oracle=oracle, epsilon=0.0), every=1, oracle=judge
+        solvers.DoubleOracle(oracle=oracle, epsilon=0.0), every=1, oracle=judge, margin=2.0
     )
 
     fresh = gan.random(gan.generator(options.seed))

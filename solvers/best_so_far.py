@@ -41,6 +41,11 @@ class BestSoFar(Solver[BestState]):
         solver: The solver whose proposals are compared.
         every: Steps between looks.
         oracle: How gaps are measured; by default the strongest oracle that serves the game.
+        margin: By how many standard errors of its gap a proposal must be better than the best; 0
+            suits games without sampling. Of many noisy gaps, the least is low by luck too.
+
+    Raises:
+        InvalidInput: `every` below 1, or a margin that is negative or no number.
 
     Example:
         >>> import eqgan
@@ -55,11 +60,14 @@ class BestSoFar(Solver[BestState]):
     solver: Solver[Any] = field(default_factory=OptimisticGradient)
     every: int = 10
     oracle: Oracle | None = None
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.every < 1:
             raise InvalidInput(f"every should be >= 1; got {self.every}.")
+        if not 0 <= self.margin < math.inf:
+            raise InvalidInput(f"margin should be a number >= 0; got {self.margin}.")
 
     def evaluations(self, game: Game) -> float:
         """Return what a step of the wrapped solver costs, and its share of a look."""
@@ -74,7 +82,8 @@ class BestSoFar(Solver[BestState]):
 
     def init(self, game: Game, z: Profile) -> BestState:
         """Return the start as the best so far."""
-        return BestState(self.solver.init(game, z), z, self._gap(game, z), 0)
+        gap, _ = self._gap(game, z)
+        return BestState(self.solver.init(game, z), z, gap, 0)
 
     def step(
         self, game: Game, z: Profile, state: BestState, rng: torch.Generator
@@ -84,16 +93,18 @@ class BestSoFar(Solver[BestState]):
         best, gap = state.best, state.gap
         if (state.steps + 1) % self.every == 0 or self.solver.finished(inner):
             proposal = self.solver.output(z, inner)
-            new_gap = self._gap(game, proposal)
-            if new_gap < gap:
+            new_gap, error = self._gap(game, proposal)
+            if new_gap + self.margin * error < gap:
                 best, gap = proposal, new_gap
         return z, BestState(inner, best, gap, state.steps + 1)
 
-    def _gap(self, game: Game, z: Profile) -> float:
+    def _gap(self, game: Game, z: Profile) -> tuple[float, float]:
+        """Return the gap of the worst game, infinite if there is none, and its standard error."""
         if not z.is_finite():
-            return math.inf
-        gap = float(measure(game, z, self.oracle, seed=SEED).lower.sum(0).max())
-        return gap if gap == gap else math.inf
+            return math.inf, 0.0
+        found = measure(game, z, self.oracle, seed=SEED)
+        gap, error = float(found.lower.sum(0).max()), float(found.nash_conv_stderr.max())
+        return (gap, error) if gap == gap else (math.inf, 0.0)
 
     def output(self, z: Profile, state: BestState) -> Profile:
         """Return the best proposal so far."""

@@ -15,6 +15,7 @@ from eqgan import Constant, Profile
 from eqgan.certificate import residual
 from eqgan.games import DiracGAN, MatrixGame, Mixed, random_game, rock_paper_scissors
 from eqgan.games.catalog import available_games, named_game
+from eqgan.gan.networks import mlp
 from eqgan.solvers import (
     AlternatingGradient,
     Averaged,
@@ -30,6 +31,7 @@ from eqgan.solvers import (
     RegretMatching,
     RegretMatchingPlus,
     SimultaneousGradient,
+    best_so_far,
 )
 from eqgan.solvers.support_polish import indifferent
 from eqgan.testing import standard_games
@@ -296,6 +298,36 @@ def test_best_so_far_proposes_the_smallest_gap_that_it_saw() -> None:
     # `certify` projects once more, which may move the last bit.
     assert result.certificate.nash_conv == pytest.approx(min(seen), rel=1e-13)
     assert result.certificate.nash_conv < eqgan.certify(game, result.last).nash_conv
+
+
+def test_best_so_far_takes_noisy_gaps_for_better_by_its_margin_only() -> None:
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        networks = mlp([2, 8, 2], torch.nn.Tanh), mlp([2, 8, 1], torch.nn.Tanh)
+    game = eqgan.games.GAN(*networks, eqgan.data.ring(200).samples, noise_dim=2, batch_size=32)
+    look = eqgan.GradientOracle(steps=5, restarts=0)
+
+    def better_by(margin: float) -> list[float]:
+        """Return by how many standard errors each accepted gap was lower than the last."""
+        inner = SimultaneousGradient(eqgan.Adam(1e-2))
+        solver = BestSoFar(inner, every=1, oracle=look, margin=margin)
+        rng, z = game.generator(0), game.initial(game.generator(0))
+        state, gains = solver.init(game, z), []
+        for _ in range(40):
+            last = state.gap
+            z, state = solver.step(game, z, state, rng)
+            if state.gap < last:
+                proof = eqgan.certify(game, state.best, look, seed=best_so_far.SEED)
+                assert proof.nash_conv == state.gap
+                gains.append((last - state.gap) / proof.stderr)
+        return gains
+
+    assert min(better_by(0.0)) < 2.0
+    assert len(better_by(2.0)) >= 2
+    assert min(better_by(2.0)) > 2.0
+    for wrong in (-1.0, math.nan, math.inf):
+        with pytest.raises(eqgan.InvalidInput, match="margin should be a number >= 0"):
+            BestSoFar(margin=wrong)
 
 
 # -- games that state their answers ----------------------------------------------------------------
