@@ -42,7 +42,7 @@ READS_NUMBERS = {
     "linear_program": "HiGHS computes on the CPU",
     "proximal_point": "its inner loop looks whether it is done",
     "rational": "fractions live on the CPU",
-    "pivoting": "it looks which games are done",
+    "pivoting": "it pivots on the CPU",
     "restarted": "it compares gaps",
     "support_polish": "it compares gaps",
 }

@@ -15,12 +15,13 @@ from torch import Tensor
 
 import eqgan
 from eqgan.errors import InvalidInput, UnsupportedGame
-from eqgan.games import MatrixGame
+from eqgan.games import MatrixGame, tableaux
+from eqgan.games.tableaux import pivot_together
 from eqgan.solvers import LinearProgram, Pivoting, interior_point, pivoting
 from eqgan.solvers.pivoting import solve_games
 
 ACCURATE = 1e-12
-SHAPES = [(1, 1), (1, 7), (7, 1), (3, 3), (5, 30), (30, 5), (20, 20)]
+SHAPES = [(1, 1), (1, 7), (7, 1), (1, 300), (300, 1), (3, 3), (5, 30), (30, 5), (12, 25), (20, 20)]
 GAMES = 40
 
 
@@ -96,13 +97,16 @@ def no_second_try(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pivoting, "nearest", refuse)
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["together", "one by one"])
+@pytest.mark.parametrize(
+    ("few", "guided"), [(2, 1), (2, 1000), (GAMES + 1, 1)], ids=["guided", "together", "one by one"]
+)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.usefixtures("no_second_try")
 def test_every_family_is_solved_by_pivots_alone(
-    family: str, together: bool, monkeypatch: pytest.MonkeyPatch
+    family: str, few: int, guided: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pivoting, "FEW", 2 if together else GAMES + 1)
+    monkeypatch.setattr(pivoting, "FEW", few)
+    monkeypatch.setattr(tableaux, "GUIDED", guided)
     for shape in SHAPES:
         a = FAMILIES[family](*shape)
         x, y = solve_games(a)
@@ -120,9 +124,10 @@ def test_every_family_is_solved_by_pivots_alone(
 )
 def test_gaps_in_exact_arithmetic(a: np.ndarray) -> None:
     """The gap of the printed floats, in rational numbers, so that no rounding hides it."""
-    for few in (1, 1000):
+    for few, guided in ((1, 1), (1, 1000), (1000, 1)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pivoting, "FEW", few)
+            patch.setattr(tableaux, "GUIDED", guided)
             x, y = solve_games(torch.as_tensor(a).double())
         for table, p, q in zip(a.tolist(), x.tolist(), y.tolist(), strict=True):
             p, q = ([Fraction(w) for w in s] for s in (p, q))
@@ -142,8 +147,9 @@ def test_values_are_those_of_the_linear_program(shape: tuple[int, int]) -> None:
     assert torch.allclose(torch.as_tensor(ours), torch.as_tensor(theirs), rtol=0, atol=1e-9)
 
 
-def test_a_batch_equals_its_games_one_by_one() -> None:
-    a = normal(6, 8)
+@pytest.mark.parametrize("shape", [(6, 8), (14, 12)])
+def test_a_batch_equals_its_games_one_by_one(shape: tuple[int, int]) -> None:
+    a = normal(*shape)
     x, y = solve_games(a)
     for k in range(GAMES):
         p, q = solve_games(a[k : k + 1])
@@ -175,6 +181,13 @@ def test_shifts_and_scales_change_no_strategy() -> None:
         assert all(map(torch.equal, solve_games(a), solve_games(same)))
 
 
+def test_strategies_are_where_the_game_is(device: torch.device) -> None:
+    a = normal(4, 5)
+    for ours, theirs in zip(solve_games(a.to(device)), solve_games(a), strict=True):
+        assert ours.device.type == device.type
+        assert torch.equal(ours.cpu(), theirs)
+
+
 def test_float32_games_are_computed_in_float64() -> None:
     single = normal(6, 6).float()
     x, y = eqgan.solve(MatrixGame(single), Pivoting()).last.leaves()
@@ -185,7 +198,7 @@ def test_float32_games_are_computed_in_float64() -> None:
 
 
 def test_a_saddle_point_takes_one_pivot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pivoting, "_limit", lambda m, n: 1)
+    monkeypatch.setattr(tableaux, "_limit", lambda m, n: 1)
     monkeypatch.setattr(pivoting, "solve_game", None)
     a = torch.tensor([[4.0, 3.0, 5.0], [1.0, 2.0, 6.0], [0.0, 1.0, 9.0]])
     for games in (a[None], a.expand(20, 3, 3)):
@@ -194,11 +207,50 @@ def test_a_saddle_point_takes_one_pivot(monkeypatch: pytest.MonkeyPatch) -> None
         assert torch.equal(y, torch.tensor([0.0, 1.0, 0.0]).double().expand_as(y))
 
 
+def test_a_guess_at_the_equilibrium_saves_pivots(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, counts = normal(20, 20), []
+    pivot = tableaux._pivot
+
+    def counted(table: np.ndarray, q: np.ndarray, done: np.ndarray) -> None:
+        counts[-1] += np.count_nonzero(~done)
+        pivot(table, q, done)
+
+    monkeypatch.setattr(tableaux, "_pivot", counted)
+    for guided in (1, 1000):
+        monkeypatch.setattr(tableaux, "GUIDED", guided)
+        counts.append(0)
+        solve_games(a)
+    assert counts[0] < 0.85 * counts[1]
+
+
+def test_the_first_of_the_largest_values_is_found() -> None:
+    """Among more than a byte can count; some place is told where nothing is the largest."""
+    values = np.zeros((400, 3))
+    values[[3, 390], 0] = 2.0
+    values[:, 1] = -1.0
+    values[7, 2] = np.nan
+    best, place = tableaux._first_largest(values)
+    assert best[:2].tolist() == [2.0, -1.0]
+    assert place.tolist() == [3, 0, 399]
+
+
+@pytest.mark.parametrize("size", [5, 12])
+def test_a_game_that_is_lost_to_overflow_spoils_no_other(size: int) -> None:
+    a = np.ascontiguousarray(normal(size, size).clamp(0, 1).numpy().transpose(1, 2, 0))
+    memory = np.empty((2, (size + 2) ** 2 * GAMES))
+    whole_batch = pivot_together(a, memory)
+    a[..., 1] = np.nan
+    with np.errstate(all="ignore"):
+        beside = pivot_together(a, memory)
+    for ours, theirs in zip(beside, whole_batch, strict=True):
+        assert np.array_equal(np.delete(ours, 1, -1), np.delete(theirs, 1, -1))
+
+
 @pytest.mark.parametrize("games", [3, GAMES])
 def test_games_that_pivots_leave_unsolved_are_solved_again(
     games: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pivoting, "_limit", lambda m, n: 2)
+    monkeypatch.setattr(tableaux, "_limit", lambda m, n: 2)
     a = normal(8, 8)[:games]
     again = []
 
@@ -230,7 +282,7 @@ def test_an_answer_without_any_linear_program(monkeypatch: pytest.MonkeyPatch) -
     def gives_up(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise UnsupportedGame("HiGHS could not solve the game.")
 
-    monkeypatch.setattr(pivoting, "_limit", lambda m, n: 2)
+    monkeypatch.setattr(tableaux, "_limit", lambda m, n: 2)
     monkeypatch.setattr(pivoting, "solve_game", gives_up)
     monkeypatch.setattr(interior_point, "solve_game", gives_up)
     a = normal(8, 8)[:5]
