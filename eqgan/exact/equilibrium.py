@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -54,14 +54,11 @@ def exact_equilibrium(payoffs: Sequence[Sequence[Fraction]]) -> ExactEquilibrium
         Fraction(1, 5)
     """
     game = IntegerGame(payoffs)
-    rows, columns = _guessed_block(game.table)
-    if rows:
-        u, w = _lifted(game.table, rows, columns)
+    rows, columns = _candidates(game.table)
+    for u, w in _attempts(game.table, rows, columns):
         if _is_proved(game.table, u, w):
             return game.equilibrium(u, w)
-    u, w = optimal_basis(game.table, rows, columns)
-    assert _is_proved(game.table, u, w)
-    return game.equilibrium(u, w)
+    raise AssertionError("the simplex method ended at no optimum")
 
 
 class IntegerGame:
@@ -98,25 +95,38 @@ class IntegerGame:
         return ExactEquilibrium(self.low + self.unit * (value - 1), row, column)
 
 
-def _guessed_block(table: Integers) -> tuple[list[int], list[int]]:
-    """Return rows and columns of the optimal basis, as far as floats can tell.
+def _attempts(
+    table: Integers, rows: Integers, columns: Integers
+) -> Iterator[tuple[Integers, Integers]]:
+    """Yield ever more costly answers, the last of which is right."""
+    if len(rows):
+        r, c = nonsingular_block(table[np.ix_(rows, columns)])
+        if r:
+            yield _lifted(table, rows[r].tolist(), columns[c].tolist())
+        # Actions that floats cannot tell apart are few, and so are pivots among them.
+        yield _pivoted(table, rows.tolist(), columns.tolist())
+    yield _pivoted(table, *(list(range(k)) for k in table.shape))
 
-    The basis holds the support of a basic solution, and beside it only best responses.
+
+def _candidates(table: Integers) -> tuple[Integers, Integers]:
+    """Return the rows and columns that may be played, as far as floats can tell; likely ones first.
+
+    They hold the support of a basic solution, and beside it only best responses.
     """
     a = (table / table.max()).astype(float)
     try:
         x, y = solve_game(a)
     except UnsupportedGame:  # then the pivots do it all
-        return [], []
+        return np.arange(0), np.arange(0)
     against_y, against_x = a @ y, a.T @ x
     value = (against_y.max() + against_x.min()) / 2
     rows = np.flatnonzero((x > 0) | (against_y >= value - NEAR))
     columns = np.flatnonzero((y > 0) | (against_x <= value + NEAR))
     # The likeliest first: what depends on the actions before it is left out.
-    rows = rows[np.argsort(-x[rows], kind="stable")]
-    columns = columns[np.argsort(-y[columns], kind="stable")]
-    r, c = nonsingular_block(table[np.ix_(rows, columns)])
-    return rows[r].tolist(), columns[c].tolist()
+    return (
+        rows[np.argsort(-x[rows], kind="stable")],
+        columns[np.argsort(-y[columns], kind="stable")],
+    )
 
 
 def _lifted(table: Integers, rows: list[int], columns: list[int]) -> tuple[Integers, Integers]:
@@ -132,6 +142,13 @@ def _lifted(table: Integers, rows: list[int], columns: list[int]) -> tuple[Integ
     u, w = (np.zeros(k + 1, dtype=object) for k in table.shape)
     u[[*rows, -1]] = solve_integers(block.T, ones, inverse.T)
     w[[*columns, -1]] = solve_integers(block, ones, inverse)
+    return u, w
+
+
+def _pivoted(table: Integers, rows: list[int], columns: list[int]) -> tuple[Integers, Integers]:
+    """Return the u and w that are optimal among these rows and columns, and zero on others."""
+    u, w = (np.zeros(k + 1, dtype=object) for k in table.shape)
+    u[[*rows, -1]], w[[*columns, -1]] = optimal_basis(table[np.ix_(rows, columns)])
     return u, w
 
 

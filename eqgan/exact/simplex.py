@@ -6,7 +6,6 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,14 @@ import numpy as np
 from eqgan.exact.lifting import Integers
 
 
-def optimal_basis(
-    table: Integers, rows: Sequence[int] = (), columns: Sequence[int] = ()
-) -> tuple[Integers, Integers]:
+def optimal_basis(table: Integers) -> tuple[Integers, Integers]:
     r"""Solve :math:`\max \sum w : A w \le 1, w \ge 0` and its dual in rational numbers.
 
-    It begins at a guessed basis where that is feasible, and at :math:`w = 0`, which always is,
-    where not. Dantzig's rule picks the pivots, and Bland's from each degenerate pivot until the
-    objective grows again, so that no degenerate game makes it cycle.
+    It begins at :math:`w = 0`. Dantzig's rule picks the pivots, and Bland's from each degenerate
+    pivot until the objective grows again, so that no degenerate game makes it cycle.
 
     Args:
         table: A, positive integers, `(m, n)`, dtype object.
-        rows: Rows of the guessed block, which must be nonsingular.
-        columns: Its columns, as many.
 
     Returns:
         The dual solution `u` and the primal `w`, each as numerators followed by their common
@@ -37,9 +31,6 @@ def optimal_basis(
         (array([1, 2, 5], dtype=object), array([1, 2, 5], dtype=object))
     """
     tableau = _Tableau(table)
-    tableau.pivot_into(rows, columns)
-    if not tableau.is_feasible():
-        tableau = _Tableau(table)
     degenerate = False
     while (c := tableau.entering(least_index=degenerate)) is not None:
         r = tableau.leaving(c)
@@ -70,18 +61,6 @@ class _Tableau:
         new[r], new[:, c], new[r, c] = old[r], -old[:, c], self.denominator
         self.entries, self.denominator = (new, p) if p > 0 else (-new, -p)
         self.basic[r], self.nonbasic[c] = self.nonbasic[c], self.basic[r]
-
-    def pivot_into(self, rows: Sequence[int], columns: Sequence[int]) -> None:
-        """Make the columns basic in place of the rows' slacks, in any order that works."""
-        left = set(columns)
-        for r in rows:
-            c = next(c for c in sorted(left) if self.entries[r, c])
-            self.pivot(r, c)
-            left.remove(c)
-
-    def is_feasible(self) -> bool:
-        """Return whether no basic variable is negative."""
-        return bool((self.entries[:-1, -1] >= 0).all())
 
     def entering(self, least_index: bool) -> int | None:
         """Return the column that raises the objective most, or the first, by Bland; else None."""
