@@ -14,6 +14,7 @@ import torch
 
 from eqgan import checkpoint as storage
 from eqgan.certificate import Certificate, measure, payoff_of, residual
+from eqgan.deadline import TimeIsUp, deadline
 from eqgan.errors import CheckpointError, InvalidInput
 from eqgan.fingerprint import described, digest
 from eqgan.game import Game
@@ -139,13 +140,19 @@ class Run:
             return status
         except KeyboardInterrupt:
             return Status.STOPPED
+        except TimeIsUp:
+            return Status.TIME_LIMIT
 
     def advance(self) -> None:
-        """Take a step; a Ctrl-C before its end leaves the step before it, random state and all."""
+        """Take a step; a Ctrl-C before its end leaves the step before it, random state and all.
+
+        So does a time limit that comes within a long step.
+        """
         before = self.rng.get_state() if self.checkpoint is not None else None
         try:
-            self.z, self.state = self.solver.step(self.game, self.z, self.state, self.rng)
-        except KeyboardInterrupt:
+            with deadline(self.started + self.time_limit):
+                self.z, self.state = self.solver.step(self.game, self.z, self.state, self.rng)
+        except (KeyboardInterrupt, TimeIsUp):
             if before is not None:
                 self.rng.set_state(before)
             raise

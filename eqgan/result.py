@@ -171,8 +171,8 @@ class Result:
         exact = self.solver.exact(self.state)
         if exact is None:
             raise InvalidInput(
-                f"{type(self.solver).__name__} left no exact strategies; solve the game with "
-                "'rational', or read .profile."
+                f"{type(self.solver).__name__} left no exact strategies in a run that ended "
+                f"{self.status.name}; solve the game with 'rational' to its end, or read .profile."
             )
         return exact.row, exact.column
 

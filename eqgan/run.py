@@ -65,7 +65,8 @@ def solve(
             run if it is cheap. An oracle given here runs at every check, whatever it costs.
         check_every: Steps between checks; by default a hundredth of `max_steps`.
         callbacks: Called after each check with a `Progress`; returned numbers join the trace.
-        time_limit: Wall-clock limit in seconds, looked at between steps; a direct method takes one.
+        time_limit: Wall-clock limit in seconds, looked at between steps, and within those of
+            ``"rational"``; other direct methods take one step, however long.
         seed: Seed of samples and restarts; equal seeds give equal bits.
         device: Move the game first; ``"auto"`` takes a GPU when there is one.
         checkpoint: File that the run is saved to.

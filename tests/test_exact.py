@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eqgan
+from eqgan.deadline import TimeIsUp, deadline
 from eqgan.exact import equilibrium
 from eqgan.exact.equilibrium import IntegerGame, exact_equilibrium
-from eqgan.exact.lifting import (
-    PRIMES,
-)
+from eqgan.exact.lifting import PRIMES
 from eqgan.exact.simplex import optimal_basis
 from eqgan.games import LowRank, MatrixGame
 from eqgan.solvers import InteriorPoint, LinearProgram
@@ -169,6 +170,25 @@ def test_the_answer_moves_with_the_game(data: st.DataObject) -> None:
     assert value_of([[scale * p + shift for p in row] for row in a]) == scale * value + shift
     assert value_of([[-p for p in column] for column in zip(*a, strict=True)]) == -value
     assert value_of([*a, a[0]]) == value
+
+
+def test_a_time_limit_ends_a_step_in_rational_numbers(tmp_path: Path) -> None:
+    game = MatrixGame(nearly_tied(50))
+    options: dict[str, Any] = dict(checkpoint=tmp_path / "run.ckpt", resume=True)
+    late = eqgan.solve(game, "rational", time_limit=1e-3, **options)
+    assert (late.status, late.steps) == (eqgan.Status.TIME_LIMIT, 0)
+    with pytest.raises(eqgan.InvalidInput, match=r"ended TIME_LIMIT; solve .* to its end"):
+        _ = late.exact_profile
+    assert late.certificate.nash_conv > 1e-3
+    # The limit ended with that run; another goes on, and to the end.
+    assert isinstance(eqgan.solve(game, "rational", **options).value, Fraction)
+
+
+def test_no_pivot_begins_after_the_deadline() -> None:
+    with deadline(time.perf_counter()), pytest.raises(TimeIsUp):
+        optimal_basis(np.array([[3, 1], [1, 2]], dtype=object))
+    with deadline(time.perf_counter()), deadline(math.inf), pytest.raises(TimeIsUp):
+        optimal_basis(np.array([[3, 1], [1, 2]], dtype=object))
 
 
 @given(payoffs())

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from eqgan import deadline
+
 Integers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """An array of integers: Python's, of any length (dtype object), or int64."""
 
@@ -43,6 +45,7 @@ def nonsingular_block(matrix: Integers, prime: int = PRIMES[0]) -> tuple[list[in
     left = (matrix % prime).astype(np.int64)
     rows, columns = [], []
     for i, row in enumerate(left):
+        deadline.check()
         nonzero = np.flatnonzero(row)
         if not len(nonzero):
             continue
@@ -69,6 +72,7 @@ def inverse_modulo(matrix: Integers, prime: int = PRIMES[0]) -> Integers:
     k = len(matrix)
     system = np.hstack(((matrix % prime).astype(np.int64), np.eye(k, dtype=np.int64)))
     for i in range(k):
+        deadline.check()
         pivot = i + int(np.flatnonzero(system[i:, i])[0])
         system[[i, pivot]] = system[[pivot, i]]
         system[i] = system[i] * pow(int(system[i, i]), -1, prime) % prime
@@ -107,6 +111,7 @@ def solve_integers(
     residual = right.astype(fast.dtype)
     solution, power, digits, wanted = 0 * right, 1, 0, 4
     while True:
+        deadline.check()
         digit = inverse @ (residual % prime).astype(np.int64) % prime
         residual = (residual - fast @ digit.astype(fast.dtype)) // prime
         solution = solution + power * digit.astype(object)

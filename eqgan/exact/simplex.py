@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from eqgan import deadline
 from eqgan.exact.lifting import Integers
 
 
@@ -33,6 +34,7 @@ def optimal_basis(table: Integers) -> tuple[Integers, Integers]:
     tableau = _Tableau(table)
     degenerate = False
     while (c := tableau.entering(least_index=degenerate)) is not None:
+        deadline.check()
         r = tableau.leaving(c)
         degenerate = tableau.entries[r, -1] == 0
         tableau.pivot(r, c)
