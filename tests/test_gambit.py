@@ -6,6 +6,7 @@ import random
 import time
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eqgan.errors import InvalidInput, UnreadableFile
-from eqgan.games import MatrixGame, load, oneill, save
-from eqgan.games.gambit import StrategicGame, nfg_text, parse_nfg
+from eqgan.games import MatrixGame, gambit, load, oneill, save
+from eqgan.games.gambit import StrategicGame, parse_nfg
+from eqgan.games.gambit_writing import nfg_text
 
 torch.set_num_threads(1)
 
@@ -83,6 +85,38 @@ def test_numbers_are_rationals(written: str, value: Fraction) -> None:
     ((payoff,),) = parse_nfg(f"{HEADER}{{ 1 1 }} {written} 0").payoffs
     assert payoff == value
     assert not isinstance(payoff, float)
+
+
+WORDS = [
+    "0", "-0", "+1", "-1", "1", "-+1", "1-1", "0.5", "-0.5", "-.5", "-0.0", "1/2", "-1/2", "1/0",
+    "1e3", "-1e3", "1e999", "1.", "\x1c1", "\u0663", "nan", "1_0", "}", "2", "0.1", "-1e-3",
+    "0.30000000000000004",
+]  # fmt: skip
+
+
+def read(text: str) -> str:
+    try:
+        return repr(parse_nfg(text))
+    except InvalidInput as error:
+        return str(error)
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), st.sampled_from(["-", "", " "]))
+def test_plain_cells_are_read_as_number_by_number(words: list[str], second: str) -> None:
+    cells = " ".join(f"{word} {second}{word}" for word in words)
+    for n in (len(words), len(words) + 1, 1):
+        text = f"{HEADER}{{ 1 {n} }} {cells}"
+        with mock.patch.object(gambit, "_read_plain_cells", return_value=None):
+            slowly = read(text)
+        assert read(text) == slowly
+
+
+def test_plain_cells_are_not_read_number_by_number() -> None:
+    text = nfg_text(MatrixGame(torch.randn(5, 4, dtype=torch.float64)))
+    with mock.patch.object(gambit, "_payoffs", side_effect=AssertionError):
+        assert len(parse_nfg(text).payoffs) == 5
+        with pytest.raises(AssertionError):
+            parse_nfg(text + "}")
 
 
 def test_the_first_players_strategy_varies_fastest() -> None:

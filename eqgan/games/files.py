@@ -22,7 +22,8 @@ import numpy as np
 from eqgan.checkpoint import write_atomically
 from eqgan.data.idx_files import DEFLATE_RATIO
 from eqgan.errors import EqganError, InvalidInput, UnreadableFile
-from eqgan.games.gambit import nfg_text, parse_nfg
+from eqgan.games.gambit import parse_nfg
+from eqgan.games.gambit_writing import nfg_text
 from eqgan.games.matrix import MatrixGame
 
 
