@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from eqgan.profile import Profile
 from eqgan.response import Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
 from eqgan.spaces import Box, Euclidean
+from eqgan.whole import is_whole
 
 FALLING = (Minimax, NonSaturating, Wasserstein, Hinge, Measured, JensenShannon)
 """Objectives under which the generator pays less the larger the discriminator's output is."""
@@ -100,8 +100,7 @@ class BoundOracle(Oracle):
     def __post_init__(self) -> None:
         if not isinstance(self.search, Oracle):
             raise InvalidInput(f"BoundOracle: search should be an Oracle; got {self.search!r}.")
-        whole = isinstance(self.budget, int | np.integer) and self.budget >= 1
-        if not (whole and 0 < self.tolerance < math.inf):
+        if not (is_whole(self.budget, 1) and 0 < self.tolerance < math.inf):
             raise InvalidInput(
                 "BoundOracle needs tolerance > 0 and budget >= 1; got "
                 f"{self.tolerance!r} and {self.budget!r}."

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +15,7 @@ from eqgan.game import Game, ZeroSumGame
 from eqgan.oracle import default_oracle
 from eqgan.profile import Profile
 from eqgan.response import Curve, Oracle, Response
+from eqgan.whole import as_seed, as_whole
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -157,13 +156,11 @@ def certify(
             f"certify expects a game, such as eqgan.games.MatrixGame(A); got {type(game).__name__}."
         )
     check_oracle(oracle, game)
-    if not isinstance(seed, int | np.integer):
-        raise InvalidInput(f"seed should be a whole number; got {seed!r}.")
-    if not (isinstance(batches, int) and batches >= 1):
-        raise InvalidInput(f"batches should be a whole number >= 1; got {batches!r}.")
+    seed = as_seed(seed)
+    batches = as_whole("batches", batches, 1)
     z = game.as_profile(profile)
     game.check_losses(z)
-    return measure(game, z, oracle, seed=operator.index(seed), batches=batches)
+    return measure(game, z, oracle, seed=seed, batches=batches)
 
 
 def check_oracle(oracle: Oracle | None, game: Game) -> None:

@@ -29,6 +29,7 @@ from eqgan.result import Result, Status, Trace
 from eqgan.run import check_ends, solve
 from eqgan.solver import Solver
 from eqgan.threads import one_thread
+from eqgan.whole import as_whole, is_whole
 
 __all__ = ["Comparison", "Row", "behaviour", "compare", "markdown_table"]
 
@@ -129,9 +130,8 @@ def _check_options(
     time_limit: float | None,
     n_jobs: int | None,
 ) -> None:
-    for name, number, least in (("evaluations", evaluations, 1), ("checks", checks, 1)):
-        if not (isinstance(number, int) and number >= least):
-            raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
+    as_whole("evaluations", evaluations, 1)
+    as_whole("checks", checks, 1)
     if start not in ("random", "initial"):
         raise InvalidInput(f"start should be 'random' or 'initial'; got {start!r}.")
     check_ends(tol, time_limit)
@@ -139,7 +139,7 @@ def _check_options(
         raise InvalidInput(
             f"oracle should be an Oracle, such as eqgan.GradientOracle(); got {oracle!r}."
         )
-    if n_jobs is not None and not (isinstance(n_jobs, int) and n_jobs != 0):
+    if n_jobs is not None and not (is_whole(n_jobs) and n_jobs != 0):
         raise InvalidInput(
             f"n_jobs should be a number of processes, or -1 for all; got {n_jobs!r}."
         )
@@ -147,13 +147,12 @@ def _check_options(
 
 def _as_seeds(seeds: Iterable[int]) -> list[int]:
     wanted = "seeds should be distinct whole numbers >= 0, such as range(5)"
-    try:
-        found = [operator.index(seed) for seed in seeds]
-    except TypeError as error:
-        raise InvalidInput(f"{wanted}; got {seeds!r}.") from error
-    if not found or len(set(found)) < len(found) or min(found) < 0:
+    if not isinstance(seeds, Iterable):
+        raise InvalidInput(f"{wanted}; got {seeds!r}.")
+    found = list(seeds)
+    if not (found and all(is_whole(seed, 0) for seed in found)) or len(set(found)) < len(found):
         raise InvalidInput(f"{wanted}; got {found}.")
-    return found
+    return [int(seed) for seed in found]
 
 
 def _label_games(games: Games) -> dict[str, Game]:

@@ -26,8 +26,9 @@ TOLD = str | int | float | Streamed
 
 
 def described(value: Any) -> str:
-    """Return the repr without addresses, which no other process shares."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    """Return the repr without addresses, and NumPy's whole numbers as plain ones."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub(r"np\.u?int\d+\((-?\d+)\)", r"\1", text)
 
 
 def digest(game: Game | Payoffs | Space[Any]) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.polytope import Array, Polytope, rowwise
+from eqgan.whole import is_whole
 
 LEAST_SHARE = 1e-9
 """Paths less likely than this are left out of a decomposition: they are rounding."""
@@ -56,7 +57,7 @@ class FlowPolytope(Polytope):
 
         self.tails, self.heads = np.asarray(tails), np.asarray(heads)
         ends = (*self.tails.flatten(), *self.heads.flatten(), source, sink)
-        whole = all(isinstance(end, int | np.integer) and end >= 0 for end in ends)
+        whole = all(is_whole(end, 0) for end in ends)
         if not whole or self.tails.ndim != 1 or self.tails.shape != self.heads.shape:
             raise InvalidInput(
                 "FlowPolytope expects tails and heads as two equally long lists of node numbers "

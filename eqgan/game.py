@@ -21,6 +21,7 @@ from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.linearisation import Linearisation
 from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.spaces import Space
+from eqgan.whole import as_seed
 
 OFF_SET = 1e-5
 """A user's strategy may miss its set by this much (rounding); more is an error."""
@@ -100,7 +101,7 @@ class Game(ABC):
 
     def generator(self, seed: int) -> torch.Generator:
         """Return a random generator on the game's device."""
-        return torch.Generator(device=self.device).manual_seed(seed)
+        return torch.Generator(device=self.device).manual_seed(as_seed(seed))
 
     def initial(self, rng: torch.Generator) -> Profile:
         """Return the conventional start: the centre of every set."""
@@ -380,11 +381,7 @@ def _gradients(
 ) -> tuple[Tensor, ...]:
     total = loss if loss.dim() == 0 else loss.sum()
     return torch.autograd.grad(
-        total,
-        leaves,
-        retain_graph=retain_graph,
-        create_graph=create_graph,
-        materialize_grads=True,
+        total, leaves, retain_graph=retain_graph, create_graph=create_graph, materialize_grads=True
     )
 
 

@@ -19,6 +19,7 @@ from eqgan.profile import Profile
 from eqgan.response import Curve, Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
 from eqgan.spaces import Box, Euclidean
+from eqgan.whole import is_whole
 
 __all__ = [
     "Curve",
@@ -119,8 +120,8 @@ class GridOracle(Oracle):
     cheap = True
 
     def __post_init__(self) -> None:
-        whole = all(isinstance(n, int | np.integer) for n in (self.points, self.rounds))
-        if not (whole and self.points >= 2 and self.rounds >= 1 and _is_length(self.radius)):
+        counted = is_whole(self.points, 2) and is_whole(self.rounds, 1)
+        if not (counted and _is_length(self.radius)):
             raise InvalidInput(
                 "GridOracle needs points >= 2, rounds >= 1 and radius > 0; got "
                 f"points={self.points!r}, rounds={self.rounds!r}, radius={self.radius!r}."

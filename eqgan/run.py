@@ -21,6 +21,7 @@ from eqgan.profile import Profile
 from eqgan.registry import as_solver
 from eqgan.result import Result
 from eqgan.solver import Solver
+from eqgan.whole import as_whole
 
 
 # Solving needs gradients, wherever the caller has turned them off; this turns them on.
@@ -166,13 +167,6 @@ def _as_device(device: torch.device | str) -> torch.device:
     return found
 
 
-def _whole(value: Any, least: int) -> bool:
-    try:
-        return least <= operator.index(value) < 2**63
-    except TypeError:
-        return False
-
-
 def _check_limits(
     max_steps: int,
     tol: float,
@@ -190,8 +184,7 @@ def _check_limits(
         "checkpoint_every": (1 if checkpoint_every is None else checkpoint_every, 1),
     }
     for name, (count, least) in counts.items():
-        if not _whole(count, least):
-            raise InvalidInput(f"{name} should be a whole number >= {least}; got {count!r}.")
+        as_whole(name, count, least)
     check_ends(tol, time_limit)
     if checkpoint is None and (resume or checkpoint_every):
         raise InvalidInput("resume and checkpoint_every need a file: pass checkpoint='run.ckpt'.")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from eqgan.game import Game
 from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.response import Curve, Oracle, Response
 from eqgan.rules import Adam, Cosine, Rule, default_rule
+from eqgan.whole import is_whole
 
 CHECKS = 8
 """Points of a learning curve in every `steps` of a search."""
@@ -78,7 +78,7 @@ class GradientOracle(Oracle):
 
     def __post_init__(self) -> None:
         counts = (self.steps, 1), (self.restarts, 0), (self.selection, 1), (self._most, self.steps)
-        if any(not isinstance(count, int | np.integer) or count < least for count, least in counts):
+        if any(not is_whole(count, least) for count, least in counts):
             raise InvalidInput(
                 "GradientOracle needs whole numbers steps >= 1, restarts >= 0, selection >= 1 and "
                 f"budget >= steps; got steps={self.steps!r}, restarts={self.restarts!r}, "

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.whole import is_whole
 
 S = TypeVar("S", bound=Any)
 
@@ -27,13 +28,11 @@ LEAST = {dtype: torch.finfo(dtype).eps ** 2 for dtype in (torch.float32, torch.f
 
 def _as_shape(shape: tuple[int, ...] | int) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, tuple | list) else (shape,)
-    try:
-        found = tuple(operator.index(n) for n in sizes)
-    except TypeError as error:
-        raise InvalidInput(f"A shape should hold whole numbers; got {shape!r}.") from error
-    if any(n < 1 for n in found):
+    if not all(is_whole(n) for n in sizes):
+        raise InvalidInput(f"A shape should hold whole numbers; got {shape!r}.")
+    if any(n < 1 for n in sizes):
         raise InvalidInput(f"A shape should hold sizes >= 1; got {shape!r}.")
-    return found
+    return tuple(operator.index(n) for n in sizes)
 
 
 class Space(ABC, Generic[S]):

@@ -12,6 +12,7 @@ from eqgan.game import Game
 from eqgan.profile import Profile
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
+from eqgan.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class AlternatingGradient(Solver[tuple[Any, ...]]):
     def __post_init__(self) -> None:
         super().__post_init__()
         listed = isinstance(self.steps, tuple | list) and len(self.steps) > 0
-        if not (listed and all(isinstance(n, int) and n >= 1 for n in self.steps)):
+        if not (listed and all(is_whole(n, 1) for n in self.steps)):
             raise InvalidInput(
                 f"steps should be whole numbers >= 1, such as (1, 5); got {self.steps!r}."
             )

@@ -13,6 +13,7 @@ from eqgan.game import Game
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 from eqgan.solvers.simultaneous_gradient import SimultaneousGradient
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,7 @@ class Averaged(_Average):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.power, int) and self.power >= 0):
-            raise InvalidInput(f"power should be a whole number >= 0; got {self.power!r}.")
+        as_whole("power", self.power, 0)
 
     def _weight(self, count: int) -> float:
         return (self.power + 1) / (self.power + count)

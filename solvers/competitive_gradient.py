@@ -15,6 +15,7 @@ from eqgan.linearisation import PRODUCT, Linearisation, conjugate_gradient
 from eqgan.profile import Profile
 from eqgan.rules import default_rate
 from eqgan.solver import Solver, needs_free_parameters
+from eqgan.whole import as_whole
 
 State = TypeVar("State")
 
@@ -35,8 +36,7 @@ class Competitive(Solver[State]):
         super().__post_init__()
         if not 0 <= self.tolerance < 1:
             raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
-        if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise InvalidInput(f"iterations should be a whole number >= 1; got {self.iterations}.")
+        as_whole("iterations", self.iterations, 1)
 
     @abstractmethod
     def scales(self, game: Game, field: Profile, state: State) -> tuple[Profile, State]:

@@ -14,6 +14,7 @@ from eqgan.linearisation import PRODUCT, conjugate_gradient
 from eqgan.profile import Profile
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver, needs_free_parameters
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ class FollowTheRidge(Solver[Any]):
             raise InvalidInput(f"damping should be a finite number > 0; got {self.damping!r}.")
         if not 0 <= self.tolerance < 1:
             raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
-        if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise InvalidInput(f"iterations should be a whole number >= 1; got {self.iterations}.")
+        as_whole("iterations", self.iterations, 1)
 
     def evaluations(self, game: Game) -> float:
         """Return the operator and all products of half its size; the solve may need fewer."""

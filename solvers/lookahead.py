@@ -12,6 +12,7 @@ from eqgan.game import Game
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 from eqgan.solvers.alternating_gradient import AlternatingGradient
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,7 @@ class Lookahead(Solver[LookaheadState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.k, int) or self.k < 1:
-            raise InvalidInput(f"k should be a whole number >= 1; got {self.k!r}.")
+        as_whole("k", self.k, 1)
         if not 0 < self.alpha <= 1:
             raise InvalidInput(f"alpha should lie in (0, 1]; got {self.alpha!r}.")
 

@@ -13,6 +13,7 @@ from eqgan.game import Game
 from eqgan.profile import Profile, Strategy
 from eqgan.solver import Solver
 from eqgan.spaces import LEAST, Simplex
+from eqgan.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class MultiplicativeWeights(Solver[WeightsState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = self.horizon is None or (isinstance(self.horizon, int) and self.horizon >= 1)
+        whole = self.horizon is None or is_whole(self.horizon, 1)
         if not whole or not 0 < self.scale < math.inf:
             raise InvalidInput(
                 "horizon should be a whole number >= 1 or None, and scale a number > 0; got "

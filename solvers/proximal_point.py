@@ -12,6 +12,7 @@ from eqgan.game import Game, prox
 from eqgan.profile import Profile
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ class ProximalPoint(Solver[Any]):
         super().__post_init__()
         if not 0 <= self.tolerance < 1:
             raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
-        if not isinstance(self.iterations, int) or self.iterations < 1:
-            raise InvalidInput(f"iterations should be a whole number >= 1; got {self.iterations}.")
+        as_whole("iterations", self.iterations, 1)
 
     def evaluations(self, game: Game) -> float:
         """Return the inner loop's limit; it may need fewer."""

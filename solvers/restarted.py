@@ -12,6 +12,7 @@ from eqgan.game import Game
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 from eqgan.solvers.mirror_prox import MirrorProx
+from eqgan.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Restarted(Solver[RestartState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.shrink < 1 and isinstance(self.every, int) and self.every >= 1):
+        if not (0 < self.shrink < 1 and is_whole(self.every, 1)):
             raise InvalidInput(
                 "shrink should lie in (0, 1) and every be a whole number >= 1; got "
                 f"{self.shrink!r} and {self.every!r}."

@@ -15,6 +15,7 @@ from eqgan.games.matrix import MatrixGame, needs_table
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 from eqgan.solvers.regret_matching import RegretMatchingPlus
+from eqgan.whole import is_whole
 
 
 def indifferent(payoffs: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -103,7 +104,7 @@ class SupportPolish(Solver[PolishState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.every, int) and self.every >= 1 and 0 <= self.threshold < 1):
+        if not (is_whole(self.every, 1) and 0 <= self.threshold < 1):
             raise InvalidInput(
                 "every should be a whole number >= 1 and threshold lie in [0, 1); got "
                 f"{self.every!r} and {self.threshold!r}."

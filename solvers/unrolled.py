@@ -15,6 +15,7 @@ from eqgan.linearisation import PRODUCT
 from eqgan.profile import Profile, Strategy
 from eqgan.rules import Rule, default_rate, default_rule, scaled
 from eqgan.solver import Solver
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ class Unrolled(Solver[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.k, int) or self.k < 1:
-            raise InvalidInput(f"k should be a whole number >= 1; got {self.k!r}.")
+        as_whole("k", self.k, 1)
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise InvalidInput(f"rate should be a finite number > 0; got {self.rate!r}.")
         if self.follower not in (0, 1):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
+from eqgan.whole import as_seed, as_whole
 
 
 class GaussianMixture(NamedTuple):
@@ -157,18 +158,14 @@ def swiss_roll(n: int, radius: float = 1.0, std: float = 0.02, seed: int = 0) ->
 def _check_mixture(n: int, **sizes: float) -> None:
     for name, size in {"n": n, **sizes}.items():
         counted = name in ("n", "modes", "side")
-        whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
-        if counted and not (whole and size >= 1):
-            raise InvalidInput(f"{name} should be a whole number >= 1; got {size!r}.")
-        if not (isinstance(size, int | float | np.number) and 0 < size < math.inf):
+        if counted:
+            as_whole(name, size, 1)
+        elif not (isinstance(size, int | float | np.number) and 0 < size < math.inf):
             raise InvalidInput(f"{name} should be a finite number > 0; got {size!r}.")
 
 
 def _generator(seed: int) -> torch.Generator:
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not (whole and -(2**63) <= seed < 2**63):
-        raise InvalidInput(f"seed should be a whole number of at most 64 bits; got {seed!r}.")
-    return torch.Generator().manual_seed(int(seed))
+    return torch.Generator().manual_seed(as_seed(seed))
 
 
 def _sampled(n: int, means: Tensor, std: float, seed: int) -> GaussianMixture:

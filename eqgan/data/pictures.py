@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 
 from eqgan.data.idx_files import idx
 from eqgan.errors import InvalidInput, UnreadableFile
+from eqgan.whole import as_whole
 
 SPLITS = {"train": "train", "test": "t10k"}
 """How MNIST's files of each split begin."""
@@ -38,8 +39,7 @@ def digits(size: int = 8) -> Tensor:
         >>> images.shape, float(images.min()), float(images.max())
         (torch.Size([1797, 1, 8, 8]), -1.0, 1.0)
     """
-    if not (isinstance(size, int) and size >= 1):
-        raise InvalidInput(f"size should be a whole number >= 1; got {size!r}.")
+    size = as_whole("size", size, 1)
     ink = torch.as_tensor(_load_digits().images, dtype=torch.float32)[:, None]
     return _scaled(ink / 8 - 1, size)
 
@@ -86,8 +86,7 @@ def images(folder: str | Path, size: int | None = None, split: str = "train") ->
         eqgan.errors.UnreadableFile: no/such/folder should be a folder of pictures or in MNIST's \
 format; there is no such folder.
     """
-    if size is not None and not (isinstance(size, int) and size >= 1):
-        raise InvalidInput(f"size should be a whole number >= 1; got {size!r}.")
+    size = None if size is None else as_whole("size", size, 1)
     path = _idx_file(folder, split, "images-idx3-ubyte")
     if path is None:
         return _read(_pictures(folder, split), size)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
+from eqgan.whole import as_whole
 
 
 class Streamed:
@@ -44,8 +45,7 @@ class Streamed:
     """
 
     def __init__(self, dataset: Any, workers: int = 4) -> None:
-        if not isinstance(workers, int) or workers < 1:
-            raise InvalidInput(f"workers should be a whole number >= 1; got {workers!r}.")
+        workers = as_whole("workers", workers, 1)
         self.dataset, self.workers = dataset, workers
         self.device, self.dtype = torch.device("cpu"), torch.float32
         first = self._sample(0)

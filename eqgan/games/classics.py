@@ -12,6 +12,7 @@ import torch
 
 from eqgan.errors import InvalidInput
 from eqgan.games.matrix import MatrixGame
+from eqgan.whole import is_whole
 
 HANDS = ("rock", "paper", "scissors")
 SIDES = ("heads", "tails")
@@ -127,7 +128,7 @@ def blotto(soldiers: int = 5, fields: int = 3) -> MatrixGame:
 
 def _check_fields(name: str, soldiers: Any, armies: Sequence[Any], fields: Any) -> None:
     """Raise unless there are one or two armies and a place to fight."""
-    whole = all(isinstance(count, int) for count in (*armies, fields))
+    whole = all(is_whole(count) for count in (*armies, fields))
     if not whole or len(armies) not in (1, 2) or min(armies) < 1 or fields < 2:
         raise InvalidInput(
             f"{name} needs one or two armies of at least 1 soldier and fields >= 2, whole numbers; "
@@ -312,7 +313,7 @@ def hadamard(order: int = 8) -> MatrixGame:
     References:
         Sylvester 1867, Thoughts on inverse orthogonal matrices; Paley 1933, On orthogonal matrices.
     """
-    known = isinstance(order, int) and 2 < order <= LONGEST
+    known = is_whole(order, 3, LONGEST)
     matrix = _hadamard(order) if known else None
     if matrix is None:
         raise InvalidInput(

@@ -13,6 +13,7 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.flows import FlowPolytope
 from eqgan.games.constrained import BilinearGame
+from eqgan.whole import is_whole
 
 
 class Blotto(BilinearGame):
@@ -56,8 +57,8 @@ class Blotto(BilinearGame):
         *,
         name: str | None = None,
     ) -> None:
-        armies = (soldiers, soldiers) if isinstance(soldiers, int) else tuple(soldiers)
-        whole = all(isinstance(n, int) and n >= 1 for n in (fields, *armies))
+        armies = tuple(soldiers) if isinstance(soldiers, Sequence) else (soldiers, soldiers)
+        whole = all(is_whole(n, 1) for n in (fields, *armies))
         if not whole or fields < 2 or len(armies) != 2:
             raise InvalidInput(
                 "Blotto expects at least 2 fields and soldiers >= 1 of each colonel; got "

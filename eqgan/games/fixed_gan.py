@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.games.gan import GAN, GanBatch
 from eqgan.profile import Profile, Strategy
+from eqgan.whole import as_whole
 
 
 class FixedGAN(GAN):
@@ -84,8 +84,7 @@ class FixedGAN(GAN):
             n: How many data and how many inputs of the generator; the data may be fewer.
             seed: Seed of the draws.
         """
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise InvalidInput(f"n should be a whole number >= 1; got {n!r}.")
+        n = as_whole("n", n, 1)
         if not isinstance(gan, GAN):
             raise InvalidInput(f"FixedGAN expects a plain GAN; got {type(gan).__name__}.")
         rng = gan.generator(seed)

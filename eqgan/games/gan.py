@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
@@ -17,6 +16,7 @@ from eqgan.games.neural import NetworkGame, Player
 from eqgan.gan.objectives import ObjectiveLike, as_objective
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Box
+from eqgan.whole import as_whole
 
 
 class GanBatch(NamedTuple):
@@ -94,12 +94,9 @@ class GAN(NetworkGame):
         precision: Literal["float32", "bfloat16"] = "float32",
         compile: bool = False,
     ) -> None:
-        for name, number in (("noise_dim", noise_dim), ("batch_size", batch_size)):
-            if not isinstance(number, int | np.integer) or number < 1:
-                raise InvalidInput(f"{name} should be a whole number >= 1; got {number!r}.")
+        self.noise_dim = as_whole("noise_dim", noise_dim, 1)
+        self.batch_size = as_whole("batch_size", batch_size, 1)
         self.objective = as_objective(objective)
-        self.noise_dim = noise_dim
-        self.batch_size = batch_size
         self.precision = precision
         self.compile = bool(compile)
         super().__init__(generator, discriminator, ("generator", "discriminator"))
@@ -337,9 +334,7 @@ class GAN(NetworkGame):
         Returns:
             Shape `(n, *data)`.
         """
-        for name, number, least in (("n", n, 0), ("chunk", chunk, 1)):
-            if not isinstance(number, int | np.integer) or number < least:
-                raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
+        n, chunk = as_whole("n", n, 0), as_whole("chunk", chunk, 1)
         (x, _), rng = self.as_profile(z), self.generator(seed)
         return torch.cat([self.make(x, part) for part in torch.split(self.noise(n, rng), chunk)])
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from eqgan.errors import InvalidInput, UnknownName
 from eqgan.games.low_rank import LowRank
 from eqgan.games.matrix import MatrixGame
+from eqgan.whole import as_whole, is_whole
 
 DENSITY = 0.05
 """Share of the entries of a sparse game that are not zero."""
@@ -92,7 +92,7 @@ def random_game(
     if family not in tuple(FAMILIES):
         raise UnknownName.of("family of games", str(family), FAMILIES)
     sizes = tuple(shape) if isinstance(shape, tuple | list | torch.Size) else ()
-    if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n >= 1 for n in sizes):
+    if len(sizes) < 2 or not all(is_whole(n, 1) for n in sizes):
         raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape!r}.")
     rng = _generator(seed)
     value = 0.0 if family == "skew" and len(sizes) == 2 else None
@@ -120,7 +120,7 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
         Fisher and Ryan 1992, Optimal strategies for a generalized "scissors, paper, and stone"
         game; Laffond, Laslier and Le Breton 1993, The bipartisan set of a tournament game.
     """
-    if not isinstance(size, int) or size < 1:
+    if not is_whole(size, 1):
         raise InvalidInput(f"tournament needs at least one action; got {size!r}.")
     rng = _generator(seed)
     beats = torch.randint(2, (size, size), generator=rng).double().mul(2).sub(1).triu(1)
@@ -128,6 +128,4 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
 
 
 def _generator(seed: int) -> torch.Generator:
-    if not (isinstance(seed, int) and 0 <= seed < 2**63):
-        raise InvalidInput(f"seed should be a whole number >= 0; got {seed!r}.")
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(as_whole("seed", seed, 0))

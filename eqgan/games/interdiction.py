@@ -15,6 +15,7 @@ from eqgan.flows import DIGITS, LEAST_SHARE, FlowPolytope
 from eqgan.games.constrained import BilinearGame
 from eqgan.hypersimplex import Hypersimplex
 from eqgan.spaces import Simplex
+from eqgan.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class PathInterdiction(BilinearGame):
         self.arcs = tuple((u, v) for u, v, *_ in both)
         self.edge_of_arc = tuple(edges * (len(both) // len(edges)))
         self.places = _places(graph, edges, (source, target), watch)
-        if not (isinstance(sensors, int) and 1 <= sensors <= len(self.places)):
+        if not is_whole(sensors, 1, len(self.places)):
             raise InvalidInput(
                 f"sensors should be a whole number from 1 to {len(self.places)}, the number of "
                 f"{watch} to watch; got {sensors!r}."

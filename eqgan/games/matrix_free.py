@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.games.payoffs import BLOCK, Payoffs
+from eqgan.whole import is_whole
 
 
 class MatrixFree(Payoffs):
@@ -143,7 +144,7 @@ class MatrixFree(Payoffs):
 
 def _check_shape(shape: Any) -> None:
     pair = isinstance(shape, tuple | list) and len(shape) == 2
-    if not pair or not all(isinstance(k, int) and k >= 1 for k in shape):
+    if not pair or not all(is_whole(k, 1) for k in shape):
         raise InvalidInput(f"MatrixFree expects a shape (m, n) of whole numbers; got {shape!r}.")
 
 

@@ -13,6 +13,7 @@ from eqgan.games.gan import GAN
 from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Simplex, Space
+from eqgan.whole import is_whole
 
 
 class Mixed(ZeroSumGame):
@@ -47,7 +48,7 @@ class Mixed(ZeroSumGame):
     def __init__(self, game: Game, sizes: tuple[int, int]) -> None:
         base = require_zero_sum(game, "Mixed")
         paired = isinstance(sizes, tuple | list) and len(sizes) == 2
-        if not (paired and all(isinstance(k, int) and k >= 1 for k in sizes)):
+        if not (paired and all(is_whole(k, 1) for k in sizes)):
             raise InvalidInput(f"sizes should be two whole numbers >= 1; got {sizes!r}.")
         if base.batch_shape or any(isinstance(space, Product) for space in base.spaces):
             raise UnsupportedGame(

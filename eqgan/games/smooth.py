@@ -15,6 +15,7 @@ from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.profile import Profile
 from eqgan.spaces import Euclidean, Space
+from eqgan.whole import as_seed, is_whole
 
 
 def _vectors(z: Profile) -> tuple[Tensor, Tensor]:
@@ -142,12 +143,12 @@ def strongly_monotone(
         >>> strongly_monotone(3).monotone
         True
     """
-    if dimension < 1 or not curvature > 0:
+    if not (is_whole(dimension, 1) and curvature > 0):
         raise InvalidInput(
-            f"A strongly monotone game needs dimension >= 1 and curvature > 0; got {dimension} "
-            f"and {curvature}."
+            f"A strongly monotone game needs dimension >= 1 and curvature > 0; got {dimension!r} "
+            f"and {curvature!r}."
         )
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(as_seed(seed))
     gaussian = torch.randn(dimension, dimension, generator=rng, dtype=torch.float64)
     eye = curvature * torch.eye(dimension, dtype=torch.float64)
     return Quadratic(coupling * torch.linalg.qr(gaussian).Q, eye, eye)

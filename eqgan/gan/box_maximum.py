@@ -15,11 +15,11 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.whole import is_whole
 
 BATCH = 1024
 """Boxes bounded at a time, at most."""
@@ -89,7 +89,7 @@ def box_maximum(
     a, b = (torch.as_tensor(end).detach().double().cpu().flatten() for end in (low, high))
     if a.shape != b.shape or not len(a) or not bool((torch.isfinite(b - a) & (a <= b)).all()):
         raise InvalidInput(f"low <= high should be the finite ends of a box; got {low}, {high}.")
-    if not (tolerance > 0 and isinstance(budget, int | np.integer) and budget >= 1):
+    if not (tolerance > 0 and is_whole(budget, 1)):
         raise InvalidInput(
             f"box_maximum needs tolerance > 0 and budget >= 1; got {tolerance!r}, {budget!r}."
         )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput
+from eqgan.whole import as_seed, as_whole
 
 WIDTH = 64
 """Length of the features."""
@@ -78,6 +79,7 @@ def train_classifier(
             "train_classifier expects images (N, channels, height, width) and whole labels (N,); "
             f"got {tuple(images.shape)} and {tuple(labels.shape)} of {labels.dtype}."
         )
+    epochs, seed = as_whole("epochs", epochs, 1), as_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(seed)
         _, channels, height, width = images.shape

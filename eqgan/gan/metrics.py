@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
+from eqgan.whole import as_seed, as_whole
 
 
 class Modes(NamedTuple):
@@ -142,10 +143,11 @@ def kernel_distance(
         True
     """
     real, fake = _features(real, fake, least=2)
+    subsets, size = as_whole("subsets", subsets, 1), as_whole("size", size, 2)
     size = min(size, len(real), len(fake))
     if size == len(real) == len(fake):
         subsets = 1  # There is only this one.
-    rng = torch.Generator(real.device).manual_seed(seed)
+    rng = torch.Generator(real.device).manual_seed(as_seed(seed))
     found = []
     for _ in range(subsets):
         x, y = (s[_shuffled(s, rng)[:size]] for s in (real, fake))

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-import numpy as np
 from torch import nn
 from torch.nn.utils import parametrize
 
 from eqgan.errors import InvalidInput, UnknownName
+from eqgan.whole import is_whole
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -35,7 +35,7 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
         )
     """
     listed = isinstance(sizes, Sequence) and len(sizes) >= 2
-    if not (listed and all(isinstance(n, int | np.integer) and n >= 1 for n in sizes)):
+    if not (listed and all(is_whole(n, 1) for n in sizes)):
         raise InvalidInput(f"mlp needs a list of at least two sizes >= 1; got {sizes!r}.")
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
@@ -87,7 +87,7 @@ def own_weight(layer: nn.Module) -> nn.Parameter:
 def check_image(size: int, channels: int, width: int) -> None:
     """Raise `InvalidInput` unless pictures of this size can be halved twice and normalised."""
     numbers = (size, channels, width)
-    whole = all(isinstance(n, int | np.integer) and n >= 1 for n in numbers)
+    whole = all(is_whole(n, 1) for n in numbers)
     if not whole or size < 8 or size % 4 or width % 8:
         raise InvalidInput(
             "Networks of pictures have a side that is a multiple of 4, at least 8, at least one "

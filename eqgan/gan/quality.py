@@ -22,6 +22,7 @@ from eqgan.gan.metrics import (
     modes,
     neighbours,
 )
+from eqgan.whole import as_seed, as_whole
 
 if TYPE_CHECKING:
     from eqgan.loop import Progress
@@ -85,9 +86,7 @@ class Quality:
         seed: int = 0,
         share: float = 0.0,
     ) -> None:
-        for name, number, least in (("samples", samples, LEAST), ("every", every, 1)):
-            if not isinstance(number, int | np.integer) or number < least:
-                raise InvalidInput(f"{name} should be a whole number >= {least}; got {number!r}.")
+        self.samples, self.every = as_whole("samples", samples, LEAST), as_whole("every", every, 1)
         if any(f is not None and not callable(f) for f in (features, classifier)):
             raise InvalidInput("features and classifier should be functions of samples, or None.")
         if features is not None and isinstance(reference, GaussianMixture):
@@ -98,7 +97,7 @@ class Quality:
         if not (isinstance(share, int | float | np.number) and 0 <= share < 1):
             raise InvalidInput(f"share should lie in [0, 1); got {share!r}.")
         self.features, self.classifier = features, classifier
-        self.samples, self.every, self.seed = int(samples), int(every), int(seed)
+        self.seed = as_seed(seed)
         self.share = share
         self.known: Tensor | None = None
         self.mixture = reference if isinstance(reference, GaussianMixture) else None
