@@ -9,7 +9,17 @@ import torch
 from torch import nn
 
 import eqgan
-from eqgan.games import GAN, Bilinear, DiracGAN, MatrixGame, Mixed, NeuralGame, Quadratic
+from eqgan.games import (
+    GAN,
+    Bilinear,
+    DiracGAN,
+    FixedGAN,
+    MatrixGame,
+    Mixed,
+    NeuralGame,
+    Quadratic,
+)
+from eqgan.gan.box_maximum import box_maximum
 
 RPS = [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
 DATA = torch.zeros(10, 2)
@@ -238,6 +248,23 @@ BAD = {
     "vector payoff": (
         lambda: NeuralGame(nn.Linear(1, 1), nn.Linear(1, 1), lambda g, d, b: torch.zeros(3)),
         "0-dimensional",
+    ),
+    "float32 for float64": (
+        lambda: FixedGAN.draw(gan(), 2).payoff(gan().initial(None)),
+        r"discriminator's parameters are torch.float32, .* profile.to\(torch.float64\)",
+    ),
+    "payoff of no batch": (lambda: gan().payoff(gan().initial(None)), "that of a batch"),
+    "text seed": (lambda: DiracGAN().generator("a"), "seed should be .* got 'a'"),
+    "text box": (lambda: box_maximum(nn.Linear(1, 1), "a", 1.0), "ends of a box; got a, 1.0"),
+    "text tolerance": (
+        lambda: box_maximum(nn.Linear(1, 1), [0.0], [1.0], "a"),
+        "tolerance > 0 .* got 'a'",
+    ),
+    "two tables": (lambda: MatrixGame(RPS, RPS), "solves zero-sum games. If .* B = -A, leave B"),
+    "too many atoms": (lambda: Mixed(DiracGAN(), (10**11, 1)), "at most 1000000 atoms"),
+    "too few profiles": (
+        lambda: Mixed(DiracGAN(), (2, 3)).uniform([DiracGAN().initial(None)]),
+        "needs 3 profiles; got 1",
     ),
     "mixture sizes": (lambda: Mixed(DiracGAN(), (0, 2)), "whole numbers >= 1"),
     "mixture of a mixture": (lambda: Mixed(Mixed(DiracGAN(), (2, 2)), (2, 2)), "single tensors"),

@@ -210,6 +210,11 @@ class GAN(NetworkGame):
 
     def payoff(self, z: Profile, batch: Any = None) -> Tensor:
         """Return what the generator pays the discriminator on `batch`."""
+        if batch is None:
+            raise InvalidInput(
+                "A GAN's payoff is that of a batch: payoff(z, game.sample(rng)), with "
+                "rng = game.generator(0). eqgan.certify averages over many."
+            )
         discriminator = self.player(1, z[1])
         fake = self.player(0, z[0])(batch.noise)
         return self.objective.payoff(discriminator(batch.real), discriminator(fake))

@@ -57,6 +57,7 @@ class MatrixGame(ZeroSumGame):
         name: What the game is called in tables.
 
     Raises:
+        UnsupportedGame: A second table of payoffs.
         InvalidInput: Payoffs that are ragged, empty, not real, not finite, or no matrix; names
             that do not fit them.
 
@@ -79,7 +80,7 @@ class MatrixGame(ZeroSumGame):
     def __init__(
         self,
         payoffs: Any,
-        *,
+        *others: Any,
         geometry: Literal["entropic", "euclidean"] = "entropic",
         value: float | None = None,
         equilibrium: tuple[Any, Any] | None = None,
@@ -87,6 +88,12 @@ class MatrixGame(ZeroSumGame):
         actions: Sequence[Sequence[str]] | None = None,
         name: str | None = None,
     ) -> None:
+        if others:
+            raise UnsupportedGame(
+                "MatrixGame takes one table, of what the row player receives: EQGAN solves "
+                "zero-sum games. If the column player's is B = -A, leave B out; if A + B is "
+                "a constant c everywhere, MatrixGame(A, constant=c) is the game."
+            )
         self.payoffs, self.entries = _as_payoffs(payoffs)
         *batch, m, n = self.payoffs.shape
         self.batch_shape = tuple(batch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,6 +16,9 @@ from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Simplex, Space
 from eqgan.whole import is_whole
+
+MOST = 10**6
+"""Atoms of a player: more than these would take minutes to draw, and no solver could use them."""
 
 
 class Mixed(ZeroSumGame):
@@ -30,7 +35,7 @@ class Mixed(ZeroSumGame):
 
     Raises:
         UnsupportedGame: A base game that cannot be mixed.
-        InvalidInput: Sizes below 1.
+        InvalidInput: Sizes below 1 or above a million.
 
     References:
         Arora et al. 2017, arXiv:1703.00573 (MIX+GAN).
@@ -50,6 +55,8 @@ class Mixed(ZeroSumGame):
         paired = isinstance(sizes, tuple | list) and len(sizes) == 2
         if not (paired and all(is_whole(k, 1) for k in sizes)):
             raise InvalidInput(f"sizes should be two whole numbers >= 1; got {sizes!r}.")
+        if max(sizes) > MOST:
+            raise InvalidInput(f"Mixed takes at most {MOST} atoms a player; got sizes {sizes!r}.")
         if base.batch_shape or any(isinstance(space, Product) for space in base.spaces):
             raise UnsupportedGame(
                 "Mixed takes one game whose strategies are single tensors; got "
@@ -96,23 +103,33 @@ class Mixed(ZeroSumGame):
 
     def initial(self, rng: torch.Generator) -> Profile:
         """Return uniform weights; atom 0 is the base game's start, the others are random."""
-        count = max(self.sizes)
-        starts = [self.base.initial(rng), *(self.base.random(rng) for _ in range(count - 1))]
-        return self.uniform(starts)
+        others = (self.base.random(rng) for _ in range(max(self.sizes) - 1))
+        return self.uniform(itertools.chain([self.base.initial(rng)], others))
 
     def random(self, rng: torch.Generator) -> Profile:
         """Return uniform weights on random atoms."""
-        return self.uniform([self.base.random(rng) for _ in range(max(self.sizes))])
+        return self.uniform(self.base.random(rng) for _ in range(max(self.sizes)))
 
-    def uniform(self, profiles: list[Profile]) -> Profile:
+    def uniform(self, profiles: Iterable[Profile]) -> Profile:
         """Return the profile that mixes the first K and L strategies of `profiles` equally."""
-        return Profile(
+        # Memory is asked for before the first profile is drawn: what does not fit fails at once.
+        mixtures = [
             {
                 "weights": torch.full((k,), 1.0 / k, **self.options),
-                "atoms": torch.stack([_tensor(z[player]) for z in profiles[:k]]),
+                "atoms": torch.empty((k, *space.shape), **self.options),
             }
-            for player, k in enumerate(self.sizes)
-        )
+            for k, space in zip(self.sizes, self.base.spaces, strict=True)
+        ]
+        count = 0
+        for count, z in enumerate(itertools.islice(profiles, max(self.sizes)), 1):
+            for k, mixture, strategy in zip(self.sizes, mixtures, z, strict=True):
+                if count <= k:
+                    mixture["atoms"][count - 1] = _tensor(strategy)
+        if count < max(self.sizes):
+            raise InvalidInput(
+                f"A mixture of {self.sizes} needs {max(self.sizes)} profiles; got {count}."
+            )
+        return Profile(mixtures)
 
     def payoff_table(self, z: Profile, batch: Any = None) -> Tensor:
         """Return what the receiver gets from every pair of atoms, `(K, L)`."""

@@ -88,6 +88,11 @@ class NetworkGame(ZeroSumGame):
         """Return `player`'s network with the parameters in `strategy`, as a function."""
         network = self.networks[player]
         assert isinstance(strategy, Tensor)
+        if strategy.dtype is not self.dtype:
+            raise InvalidInput(
+                f"The {self.players[player]}'s parameters are {strategy.dtype}, the game is "
+                f"{self.dtype}; cast them with profile.to({self.dtype})."
+            )
         # Split once: a player may be called several times a batch.
         parameters = network.split(strategy).values()
         known: Computed = {}

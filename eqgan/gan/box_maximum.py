@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -86,10 +87,15 @@ def box_maximum(
         True
     """
     layers = _layers(network)
-    a, b = (torch.as_tensor(end).detach().double().cpu().flatten() for end in (low, high))
+    wanted = f"low <= high should be the finite ends of a box; got {low}, {high}."
+    try:
+        a, b = (torch.as_tensor(end).detach().double().cpu().flatten() for end in (low, high))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInput(wanted) from error
     if a.shape != b.shape or not len(a) or not bool((torch.isfinite(b - a) & (a <= b)).all()):
-        raise InvalidInput(f"low <= high should be the finite ends of a box; got {low}, {high}.")
-    if not (tolerance > 0 and is_whole(budget, 1)):
+        raise InvalidInput(wanted)
+    number = isinstance(tolerance, int | float | np.number) and tolerance > 0
+    if not (number and is_whole(budget, 1)):
         raise InvalidInput(
             f"box_maximum needs tolerance > 0 and budget >= 1; got {tolerance!r}, {budget!r}."
         )
