@@ -27,6 +27,9 @@ from eqgan.profile import Profile
 
 FORMAT = 2
 
+UNREADABLE = (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError)
+"""What reading a file that is no checkpoint raises."""
+
 
 def save(path: str | Path, tree: Any) -> None:
     """Write a tree of tensors, numbers, strings, containers and dataclasses, atomically.
@@ -87,10 +90,8 @@ def load(path: str | Path, template: Any, device: torch.device | str = "cpu") ->
             header = dict(json.loads((file.metadata() or {})["eqgan"]))
             # A copy lies where torch aligns it: products round by how their operands are aligned.
             tensors = {n: file.get_tensor(n).clone() for n in file.keys()}  # noqa: SIM118
-    except (OSError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({error}); delete it to start afresh."
-        ) from error
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
     if header.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} has checkpoint format {header.get('format')}; this version reads {FORMAT}. "
@@ -111,6 +112,30 @@ def load(path: str | Path, template: Any, device: torch.device | str = "cpu") ->
             f"{path} holds another structure than this run needs: it belongs to another game, "
             "solver or version. Delete it, or resume the run that wrote it."
         ) from error
+
+
+def number(path: str | Path, name: str) -> int:
+    """Return one whole number of a saved mapping; nothing else is read.
+
+    Args:
+        path: The file.
+        name: The number's key.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or holds no such number.
+    """
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            header = json.loads((file.metadata() or {})["eqgan"])
+        return int(dict(header["tree"]["mapping"])[name])
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is not a readable checkpoint ({error}); delete it to start afresh."
+    )
 
 
 def _checksum(encoded: Any, tensors: Mapping[str, Tensor]) -> int:

@@ -191,6 +191,11 @@ def read_study(path: str | Path) -> Study:
     method = solver or solver_class(players.recommended)()
     reason = method.unsupported(players)
     if reason is not None:
+        if players is game and method.unsupported(Mixed(game, (1, 1))) is None:
+            reason = (
+                "it moves mixtures; add a table [mixture], with generators = 3 and "
+                "discriminators = 3"
+            )
         raise root.table("solver").wrong("name", f"cannot take this game: {reason}")
     return Study(
         text, document, players, method, settings, oracle, measure, samples, game.data, quality

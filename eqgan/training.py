@@ -146,6 +146,12 @@ def _opened(folder: Path, study: Study, resume: bool) -> Path:
     if (folder / CHECKPOINT).is_file():
         # Before its first checkpoint a run can still become another.
         _check_same(parsed(folder / STUDY)[1], study.document, folder)
+        done = checkpoint.number(folder / CHECKPOINT, "step")
+        if study.settings.steps < done:
+            raise InvalidInput(
+                f"[run] steps is {study.settings.steps}, and the run in {folder} has taken {done}: "
+                f"ask for {done} or more, or choose another folder (--out)."
+            )
     make_folder(folder)
     write(folder / STUDY, study.text)
     launches = folder / LAUNCHES

@@ -161,6 +161,17 @@ def test_mistakes_are_told_with_their_place(
     assert "\n" not in str(caught.value)
 
 
+def test_a_solver_of_mixtures_asks_for_the_table_of_one(tmp_path: Path) -> None:
+    text = RING[: RING.index("[solver]")] + RING[RING.index("[run]") :]
+    for name in ("mix_gan", "double_oracle"):
+        path = written(tmp_path, f'{text}\n[solver]\nname = "{name}"\n')
+        with pytest.raises(
+            eqgan.InvalidInput, match=r"mixtures; add a table \[mixture\]"
+        ) as caught:
+            read_study(path)
+        assert "Mixed" not in str(caught.value)
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(eqgan.UnreadableFile, match="Cannot read the study"):
         read_study(tmp_path / "none.toml")

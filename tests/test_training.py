@@ -161,6 +161,19 @@ def test_a_run_may_be_made_longer(tmp_path: Path) -> None:
     assert (longer / "study.toml").read_text() == again.read_text()
 
 
+def test_a_run_cannot_be_made_shorter_than_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    train(written(tmp_path, RING), folder)
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    shorter = written(tmp_path, RING.replace("steps = 20", "steps = 10", 1))
+    with pytest.raises(eqgan.InvalidInput, match=r"steps is 10, .* has taken 20: ask for 20 or"):
+        train(shorter, folder, resume=True)
+    assert {file: file.read_bytes() for file in folder.iterdir()} == before
+    (folder / "run.ckpt").write_bytes(b"torn")
+    with pytest.raises(eqgan.CheckpointError, match="not a readable checkpoint"):
+        train(written(tmp_path, RING), folder, resume=True)
+
+
 def test_a_finished_run_that_is_resumed_is_left_as_it_was(tmp_path: Path) -> None:
     path, folder = written(tmp_path, RING), tmp_path / "run"
     first = train(path, folder)
