@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from eqgan.gan.quality import COLLAPSED, SPREAD
+
 if TYPE_CHECKING:
     from eqgan.loop import Callback, Progress
 
@@ -36,6 +38,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callback]:
             gap = progress.row.get("nash_conv")
             note = f"value {progress.row['value']:.4g}"
             note += "" if gap is None else f", gap {gap:.3g}"
+            note += ", samples nearly alike" if progress.row.get(SPREAD, 1) < COLLAPSED else ""
             bar.update(task, completed=progress.step, note=note)
 
         yield advance

@@ -28,7 +28,7 @@ from eqgan import checkpoint
 from eqgan.callbacks import SampleGrids, TensorBoard, TraceFile, can_draw
 from eqgan.errors import CheckpointError, InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
-from eqgan.gan.quality import COLUMNS
+from eqgan.gan.quality import COLLAPSED, COLUMNS, SPREAD
 from eqgan.loop import Callback
 from eqgan.profile import Profile
 from eqgan.report import Report, make_folder, worded, worded_gap, write
@@ -268,7 +268,10 @@ def _latest_quality(trace: Trace) -> dict[str, str]:
         return {}
     last = measured[-1]
     when = "" if last is trace[-1] else f" (at step {last['step']:.0f})"
-    return {name: worded(last[name]) + when for name in COLUMNS if name in last}
+    words = {name: worded(last[name]) + when for name in COLUMNS if name in last}
+    if last.get(SPREAD, 1) < COLLAPSED:
+        words[SPREAD] += ": the generator makes nearly the same of every noise"
+    return words
 
 
 def _report(result: Result, folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_distances_in_features_and_scores() -> None:
         "classifier_score": classifier_score(9 * fake).mean,
     }
     assert {name: run.trace[-1][name] for name in expected} == pytest.approx(expected)
-    assert quality.columns == list(expected)
+    assert quality.columns == [*expected, "spread"]
     assert quality.measure(gan.data[rows])["frechet"] == pytest.approx(0.0, abs=1e-6)
 
 
@@ -77,6 +77,17 @@ def test_mixtures_are_measured_too() -> None:
     mix = Mixed(ring_gan(), (2, 2))
     run = eqgan.solve(mix, "mix_gan", max_steps=2, callbacks=[Quality(DATA, samples=50)])
     assert 0 <= run.trace[-1]["high_quality"] <= 1
+
+
+def test_the_spread_tells_a_generator_that_makes_one_point() -> None:
+    for reference in (DATA, DATA.samples):
+        quality = Quality(reference, samples=2000)
+        assert quality.measure(DATA.samples[:2000])["spread"] == pytest.approx(1, abs=0.1)
+        assert quality.measure(DATA.samples[:2000] / 2)["spread"] == pytest.approx(0.25, abs=0.03)
+        point = DATA.samples[:1] + 1e-3 * DATA.samples[:2000]
+        assert quality.measure(point)["spread"] < 1e-5
+    constant = Quality(torch.ones(50, 2), features=lambda x: x + torch.randn_like(x))
+    assert math.isnan(constant.measure(torch.ones(50, 2))["spread"])
 
 
 def test_broken_generators_are_measured_as_nan() -> None:

@@ -111,6 +111,19 @@ def test_a_measurement_that_the_run_outlived_says_of_which_step_it_is(tmp_path: 
     assert outcome(result)["frechet"] == f"{result.trace[0]['frechet']:.4g} (at step 0)"
 
 
+def test_a_collapsed_generator_is_told(tmp_path: Path) -> None:
+    path, folder = written(tmp_path, RING), tmp_path / "run"
+    result = train(path, folder)
+    assert "same of every noise" not in outcome(result)["spread"]
+    x, y = result.profile
+    assert isinstance(x, torch.Tensor)
+    study = read_study(path)
+    assert study.quality is not None
+    samples = study.game.generate(eqgan.Profile((0 * x, y)), 1000)
+    result.trace.rows[-1].update(study.quality.measure(samples))
+    assert outcome(result)["spread"] == "0: the generator makes nearly the same of every noise"
+
+
 def test_samples_that_cannot_be_drawn_are_counted_all_the_same(tmp_path: Path) -> None:
     line = 'name = "gaussians", n = 500, means = [-1, 0, 1], std = 0.1'
     text = RING.replace('name = "ring", n = 500, std = 0.02', line)

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 DISTANCES = ("frechet", "kernel", *Neighbours._fields)
 SCORE = "classifier_score"
-COLUMNS = (*Modes._fields, *DISTANCES, SCORE)
+SPREAD = "spread"
+COLUMNS = (*Modes._fields, *DISTANCES, SCORE, SPREAD)
 """All that `Quality` may measure."""
+
+COLLAPSED = 1e-3
+"""Samples of less than this share of the data's variance are nearly one point."""
 
 SUBSETS = 10
 """Of the kernel distance, where there is more than one."""
@@ -40,12 +44,14 @@ LEAST = 10
 
 
 class Quality:
-    """A callback of `solve` that measures what the generator makes, for the trace.
+    r"""A callback of `solve` that measures what the generator makes, for the trace.
 
     Against a `GaussianMixture` the columns are ``captured``, ``high_quality`` and ``reverse_kl``
     (see `eqgan.gan.metrics.modes`). Against samples they are ``frechet``, ``kernel``,
     ``precision``, ``recall``, ``density`` and ``coverage``, all in features and over equally many
-    real and generated samples. A classifier adds ``classifier_score``.
+    real and generated samples. A classifier adds ``classifier_score``. ``spread`` is the samples'
+    total variance as a share of the data's, :math:`\mathrm{tr}\, C_f / \mathrm{tr}\, C_r`: 0 of a
+    generator that has collapsed to one point. About 1 does not say that nothing is missing.
 
     Samples that are not finite are measured as NaN: the run goes on to say what became of it.
 
@@ -104,9 +110,14 @@ class Quality:
         self.columns = list(Modes._fields if self.mixture else DISTANCES)
         if classifier is not None:
             self.columns.append(SCORE)
-        if not isinstance(reference, GaussianMixture):
+        self.columns.append(SPREAD)
+        if isinstance(reference, GaussianMixture):
+            centres = reference.means.double().var(0, correction=0).sum()
+            self.variance = float(centres) + reference.means.shape[1] * reference.std**2
+        else:
             self.real = _chosen(reference, self.samples, self.seed)
             self.samples = len(self.real)
+            self.variance = _variance(self.real)
 
     def __call__(self, progress: Progress) -> dict[str, float] | None:
         """Return the numbers of what the solver proposes, when it is time to."""
@@ -139,6 +150,7 @@ class Quality:
             }
         if self.classifier is not None:
             numbers[SCORE] = classifier_score(self.classifier(fake)).mean
+        numbers[SPREAD] = _variance(fake) / self.variance if self.variance else math.nan
         return numbers
 
     def _seen(self, samples: Tensor) -> Tensor:
@@ -150,6 +162,11 @@ class Quality:
                 f"got {got}."
             )
         return seen.flatten(1)
+
+
+def _variance(samples: Tensor) -> float:
+    """Return the sum of the variances of all entries of a sample."""
+    return float(samples.double().flatten(1).var(0).sum())
 
 
 def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
