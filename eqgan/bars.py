@@ -13,6 +13,7 @@ from eqgan.canvas import (
     LETTER,
     Array,
     as_array,
+    as_result,
     explain,
     figure_of,
     letters,
@@ -51,7 +52,7 @@ def strategies(result: Result) -> Figure:
         >>> [label.get_text() for label in strategies(run).axes[0].get_yticklabels()]
         ['rock', 'paper', 'scissors']
     """
-    game = result.game
+    game = as_result(result).game
     mixes = [probabilities(strategy, game) for strategy in result.profile]
     shown = [_likeliest(mix) for mix in mixes]
     names = [_names(game, player, len(mix), shown[player]) for player, mix in enumerate(mixes)]

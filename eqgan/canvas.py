@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
+from eqgan.result import Result
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -56,6 +57,16 @@ def figure_of(
     for axes in panels:
         plain(axes)
     return figure, panels
+
+
+def as_result(result: Any) -> Result:
+    """Return what `solve` returned; raise `InvalidInput` on anything else, a game above all."""
+    if not isinstance(result, Result):
+        raise InvalidInput(
+            "This picture is of a run, of what eqgan.solve(game) returned; got "
+            f"{type(result).__name__}."
+        )
+    return result
 
 
 def plain(axes: Axes) -> None:

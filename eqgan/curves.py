@@ -139,8 +139,9 @@ def _as_traces(runs: Run | Mapping[str, Runs]) -> dict[str, list[Trace]]:
     groups = runs if isinstance(runs, Mapping) else {"": runs}
     traces = {}
     for label, group in groups.items():
-        members = [group] if isinstance(group, Result | Trace) else list(group)
-        if not members or not all(isinstance(run, Result | Trace) for run in members):
+        members = [group] if isinstance(group, Result | Trace) else group
+        listed = isinstance(members, Sequence) and len(members) > 0
+        if not listed or not all(isinstance(run, Result | Trace) for run in members):
             raise InvalidInput(
                 "gap draws results of solve, or a mapping of labels to them; got "
                 f"{group!r}{f' for {label!r}' if label else ''}."

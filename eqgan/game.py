@@ -209,6 +209,7 @@ class Game(ABC):
         parts = list(z) if isinstance(z, Profile | Sequence) else None
         if parts is None or len(parts) != len(self.spaces):
             got = type(z).__name__ if parts is None else f"{len(parts)} strategies"
+            got += "; pass its .profile" if isinstance(getattr(z, "profile", None), Profile) else ""
             raise InvalidInput(
                 f"{what} should hold {len(self.spaces)} strategies, one for each of "
                 f"{', '.join(self.players)}; got {got}."

@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eqgan.bars import action_names, probabilities, share
-from eqgan.canvas import COLOURS, LETTER, LINE, Array, as_array, blank_figure, letters, wrapped
+from eqgan.canvas import (
+    COLOURS,
+    LETTER,
+    LINE,
+    Array,
+    as_array,
+    as_result,
+    blank_figure,
+    letters,
+    wrapped,
+)
 from eqgan.errors import UnsupportedGame
 from eqgan.games import MatrixGame
 from eqgan.games.payoffs import Dense
@@ -50,7 +60,7 @@ def payoff_matrix(result: Result) -> Figure:
         >>> payoff_matrix(run).get_suptitle()
         'value 1/5, exactly'
     """
-    game = result.game
+    game = as_result(result).game
     if not isinstance(game, MatrixGame) or game.batch_shape:
         raise UnsupportedGame(f"payoff_matrix draws one MatrixGame; got {game!r}.")
     if not isinstance(game.payoffs, Dense):

@@ -15,7 +15,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from eqgan.bars import strategies
-from eqgan.canvas import COLOURS, GREY, Array, as_array, as_points, blank_figure, figure_of
+from eqgan.canvas import (
+    COLOURS,
+    GREY,
+    Array,
+    as_array,
+    as_points,
+    as_result,
+    blank_figure,
+    figure_of,
+)
 from eqgan.curves import gap, gaps
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.heatmap import payoff_matrix
@@ -60,7 +69,7 @@ def pictures(result: Result, path: Recorder | None = None) -> dict[str, Figure]:
         >>> list(pictures(eqgan.solve(game, "linear_program")))
         ['payoff_matrix', 'strategies']
     """
-    label = type(result.solver).__name__
+    label = type(as_result(result).solver).__name__
     draw: dict[str, Callable[[], Figure]] = {
         "payoff_matrix": lambda: payoff_matrix(result),
         "strategies": lambda: strategies(result),

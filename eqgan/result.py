@@ -60,8 +60,13 @@ class Trace(Sequence[dict[str, float]]):
     def __getitem__(self, index: int) -> dict[str, float]: ...
     @overload
     def __getitem__(self, index: slice) -> list[dict[str, float]]: ...
-    def __getitem__(self, index: int | slice) -> dict[str, float] | list[dict[str, float]]:
-        return self.rows[index]
+    def __getitem__(self, index: Any) -> dict[str, float] | list[dict[str, float]]:
+        if isinstance(index, str):
+            raise InvalidInput(
+                f"A trace is a sequence of rows; its columns are had by .column({index!r})."
+            )
+        found: dict[str, float] | list[dict[str, float]] = self.rows[index]
+        return found
 
     def __repr__(self) -> str:
         return f"Trace({len(self)} rows of {', '.join(self.columns)})"
@@ -168,11 +173,16 @@ class Result:
         Raises:
             InvalidInput: The solver computes in floats; ``"rational"`` does not.
         """
-        exact = self.solver.exact(self.state)
+        exact, name = self.solver.exact(self.state), type(self.solver).__name__
+        if exact is None and self.solver.direct and not self.solver.finished(self.state):
+            raise InvalidInput(
+                f"The run ended {self.status.name} before {name} had solved the game: there are no "
+                "exact strategies. Let it go on for longer, or read .profile."
+            )
         if exact is None:
             raise InvalidInput(
-                f"{type(self.solver).__name__} left no exact strategies in a run that ended "
-                f"{self.status.name}; solve the game with 'rational' to its end, or read .profile."
+                f"{name} left no exact strategies; solve the game with 'rational', or read "
+                ".profile."
             )
         return exact.row, exact.column
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.whole import as_whole
 
 Schedule: TypeAlias = Callable[[int], float]
 Rate: TypeAlias = float | Tensor | Schedule
@@ -315,6 +316,9 @@ class InverseSqrt:
 
     rate: float
 
+    def __post_init__(self) -> None:
+        _check_rate(self.rate, "rate")
+
     def __call__(self, step: int) -> float:
         """Return the rate at `step`, counted from 0."""
         return self.rate / math.sqrt(step + 1)
@@ -334,8 +338,7 @@ class Cosine:
 
     def __post_init__(self) -> None:
         _check_rate(self.rate, "rate")
-        if not self.steps >= 1:
-            raise InvalidInput(f"steps should be >= 1; got {self.steps!r}.")
+        as_whole("steps", self.steps, 1)
 
     def __call__(self, step: int) -> float:
         """Return the rate at `step`, counted from 0."""

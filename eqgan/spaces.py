@@ -157,8 +157,8 @@ class Simplex(Space[Tensor]):
     bounded = True
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise InvalidInput(f"A simplex needs at least one action; got n={self.n}.")
+        if not is_whole(self.n, 1):
+            raise InvalidInput(f"A simplex needs at least one action; got n={self.n!r}.")
         if self.geometry not in ("entropic", "euclidean"):
             raise InvalidInput(
                 f"geometry should be 'entropic' or 'euclidean'; got {self.geometry!r}."

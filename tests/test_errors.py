@@ -261,6 +261,32 @@ BAD = {
         "tolerance > 0 .* got 'a'",
     ),
     "two tables": (lambda: MatrixGame(RPS, RPS), "solves zero-sum games. If .* B = -A, leave B"),
+    "a game for a picture": (
+        lambda: eqgan.plots.payoff_matrix(MatrixGame(RPS)),  # type: ignore[arg-type]
+        r"of a run, of what eqgan.solve\(game\) returned; got MatrixGame",
+    ),
+    "a number for a picture": (lambda: eqgan.plots.gap(5), "gap draws results"),
+    "a file's number": (lambda: eqgan.games.load(5), "should be a path; got 5"),
+    "lists of features": (
+        lambda: eqgan.gan.metrics.frechet_distance([1], [2]),  # type: ignore[arg-type]
+        "should be tensors; got list and list",
+    ),
+    "lists of images": (
+        lambda: eqgan.gan.classifier.train_classifier([1], [2]),  # type: ignore[arg-type]
+        "tensors of images and labels; got list and list",
+    ),
+    "text for actions": (lambda: eqgan.Simplex("a"), "at least one action; got n='a'"),
+    "mixture for data": (lambda: gan(data=eqgan.data.ring(9)), "pass its .samples"),
+    "result for a profile": (
+        lambda: eqgan.certify(MatrixGame(RPS), eqgan.solve(MatrixGame(RPS))),
+        "got Result; pass its .profile",
+    ),
+    "text for a schedule": (lambda: eqgan.InverseSqrt("a"), "rate should be"),
+    "half a schedule": (lambda: eqgan.Cosine(1.0, 2.5), "steps should be a whole number"),
+    "a column by index": (
+        lambda: eqgan.solve(MatrixGame(RPS)).trace["value"],
+        r"had by .column\('value'\)",
+    ),
     "too many atoms": (lambda: Mixed(DiracGAN(), (10**11, 1)), "at most 1000000 atoms"),
     "too few profiles": (
         lambda: Mixed(DiracGAN(), (2, 3)).uniform([DiracGAN().initial(None)]),

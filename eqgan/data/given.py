@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
+from eqgan.data.mixtures import GaussianMixture
 from eqgan.data.streamed import Streamed, sample_at
 from eqgan.errors import InvalidInput
 
@@ -53,6 +54,11 @@ def capacity(device: torch.device) -> float:
 
 
 def _as_tensor(data: Any) -> Tensor:
+    if isinstance(data, GaussianMixture):
+        raise InvalidInput(
+            "data should be samples alone; got a GaussianMixture, which knows its modes too: pass "
+            "its .samples."
+        )
     try:
         tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
     except (TypeError, ValueError) as error:

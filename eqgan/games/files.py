@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 import zipfile
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def load(path: str | Path) -> MatrixGame:
         >>> load(path)
         MatrixGame(pennies: 2 x 2, payoffs from -1 to 1)
     """
-    path = Path(path)
+    path = as_path(path)
     reader = READERS[_extension(path)]
     try:
         return reader(path)
@@ -88,6 +89,13 @@ def save(game: MatrixGame, path: str | Path) -> None:
         write_atomically(path, payload)
     except OSError as error:
         raise InvalidInput(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def as_path(path: Any) -> Path:
+    """Return a file's path, or raise `InvalidInput`."""
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInput(f"A game's file should be a path; got {path!r}.")
+    return Path(path)
 
 
 def _extension(path: Path) -> str:

@@ -74,6 +74,11 @@ def train_classifier(
         >>> train_classifier(images, labels, epochs=40).accuracy(images, labels)
         1.0
     """
+    if not (isinstance(images, Tensor) and isinstance(labels, Tensor)):
+        raise InvalidInput(
+            "train_classifier expects tensors of images and labels; got "
+            f"{type(images).__name__} and {type(labels).__name__}."
+        )
     if images.dim() != 4 or labels.shape != images.shape[:1] or labels.is_floating_point():
         raise InvalidInput(
             "train_classifier expects images (N, channels, height, width) and whole labels (N,); "

@@ -233,6 +233,10 @@ def neighbours(real: Tensor, fake: Tensor, k: int = 5) -> Neighbours:
 
 
 def _features(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    if not (isinstance(real, Tensor) and isinstance(fake, Tensor)):
+        raise InvalidInput(
+            f"Features should be tensors; got {type(real).__name__} and {type(fake).__name__}."
+        )
     alike = real.dim() == fake.dim() == 2 and real.shape[1] == fake.shape[1]
     if not alike or min(len(real), len(fake)) < least:
         raise InvalidInput(
