@@ -147,7 +147,8 @@ class BoundOracle(Oracle):
         size = game.data[0].numel()
         _, discriminator = game.modules(z)
         top = box_maximum(discriminator, [low] * size, [high] * size, self.tolerance, self.budget)
-        real, most = game.player(1, z[1])(game.data), torch.tensor([top.proved]).to(game.data)
+        real = game.player(1, z[1])(game.data).flatten()
+        most = torch.tensor([top.proved]).to(game.data)
         floor = game.objective.payoff(real, most)
         proof = f"every generator into [{low:g}, {high:g}]^{size}"
         there = _point_mass(game, z, top.point)

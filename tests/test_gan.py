@@ -11,7 +11,7 @@ from eqgan import Adam, Constant, GradientOracle, Profile
 from eqgan.games import GAN, FiniteGAN, Mixed, NeuralGame
 from eqgan.gan.metrics import modes
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
-from eqgan.gan.objectives import OBJECTIVES, Wasserstein
+from eqgan.gan.objectives import OBJECTIVES, Minimax, Wasserstein
 
 
 def seeded(build, seed: int = 0):  # type: ignore[no-untyped-def]
@@ -206,6 +206,17 @@ def test_mixture_tables_are_the_loop(objective) -> None:  # type: ignore[no-unty
             looped = (gan.payoff(pair, batch), *gan.losses(pair, batch))
             for table, value in zip(tables, looped, strict=True):
                 torch.testing.assert_close(table[i, j], value, rtol=1e-5, atol=1e-6)
+
+
+def test_an_objective_that_takes_its_means_over_all_pairs_is_told_so() -> None:
+    class Everything(Minimax):
+        def payoff(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+            return real.mean() - fake.mean()
+
+    gan = ring_gan(Everything())
+    Mixed(gan, (1, 1))
+    with pytest.raises(eqgan.UnsupportedGame, match=r"Everything\.payoff .* \.mean\(-1\)"):
+        Mixed(gan, (2, 2))
 
 
 @pytest.mark.parametrize("objective", ["minimax", "non_saturating", "wasserstein"])

@@ -183,7 +183,7 @@ def test_a_player_divides_its_weights_once_and_not_once_a_call(
         critic(batch.real)
     fakes = gan.player(0, leaves[0])(batch.noise)
     # What was computed without a graph is not taken where one is wanted.
-    payoff = gan.objective.payoff(critic(batch.real), critic(fakes))
+    payoff = gan.objective.payoff(critic(batch.real).flatten(), critic(fakes).flatten())
     x, y = torch.autograd.grad(payoff, leaves.leaves())
     assert torch.equal(x, field[0])
     assert torch.equal(-y, field[1])

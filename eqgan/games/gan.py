@@ -217,7 +217,8 @@ class GAN(NetworkGame):
             )
         discriminator = self.player(1, z[1])
         fake = self.player(0, z[0])(batch.noise)
-        return self.objective.payoff(discriminator(batch.real), discriminator(fake))
+        real, scores = discriminator(batch.real), discriminator(fake)
+        return self.objective.payoff(real.flatten(), scores.flatten())
 
     def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
         """Return what `player` pays; a gradient penalty is the discriminator's alone."""
@@ -255,14 +256,14 @@ class GAN(NetworkGame):
         return lambda strategy: self._losses(self.player(1, strategy), fake, batch)
 
     def _losses(self, discriminator: Player, fake: Tensor, batch: GanBatch) -> tuple[Tensor, ...]:
-        real, scores = discriminator(batch.real), discriminator(fake)
+        real, scores = discriminator(batch.real).flatten(), discriminator(fake).flatten()
         payoff = self.objective.payoff(real, scores)
         if self.trains_on_payoff:
             return payoff, -payoff
         loss = -payoff
         if self.objective.margins:
             apart = _apart(batch.real, fake)
-            loss = self.objective.discriminator_loss(real.flatten(), scores.flatten(), apart)
+            loss = self.objective.discriminator_loss(real, scores, apart)
         if self.objective.penalised:
             loss = loss + self._penalty(discriminator, batch, fake)
         return self.objective.generator_loss(scores), loss
@@ -270,7 +271,7 @@ class GAN(NetworkGame):
     def pair_payoffs(self, xs: Strategy, ys: Strategy, batch: Any = None) -> Tensor:
         """Return the payoff of every generator against every discriminator, `(K, L)`."""
         real, fake = self._scores(self._each(0, xs, batch.noise), ys, batch)
-        return self._payoffs(real, fake)
+        return self.objective.payoff(real, fake).t()
 
     def pair_losses(self, xs: Strategy, ys: Strategy, batch: Any = None) -> tuple[Tensor, Tensor]:
         """Return both players' training losses for every pair, each `(K, L)`."""
@@ -278,30 +279,25 @@ class GAN(NetworkGame):
             return super().pair_losses(xs, ys, batch)
         fakes = self._each(0, xs, batch.noise)
         real, fake = self._scores(fakes, ys, batch)
-        mine: Tensor = vmap(vmap(self.objective.generator_loss), out_dims=1)(fake)
-        theirs = -self._payoffs(real, fake)
+        mine = self.objective.generator_loss(fake).t()
         if self.objective.margins:
-            row = vmap(self.objective.discriminator_loss, (None, 0, 0))
             apart = vmap(_apart, (None, 0))(batch.real, fakes)
-            theirs = vmap(row, (0, 0, None), out_dims=1)(real, fake, apart)
+            theirs = self.objective.discriminator_loss(real, fake, apart).t()
+        else:
+            theirs = -self.objective.payoff(real, fake).t()
         if self.objective.penalised:
             theirs = theirs + self._penalty_table(fakes, ys, batch)
         return mine, theirs
 
-    def _payoffs(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return the payoffs `(K, L)` of scores on data `(L, B)` and on fakes `(L, K, B)`."""
-        table: Tensor = vmap(vmap(self.objective.payoff, (None, 0)), out_dims=1)(real, fake)
-        return table
-
     def _scores(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> tuple[Tensor, Tensor]:
-        """Return the discriminators' outputs on data `(L, B)` and on all fakes `(L, K, B)`.
+        """Return the discriminators' outputs on data `(L, 1, B)` and on all fakes `(L, K, B)`.
 
         Every generator runs once, and every discriminator once on the data and all fakes together:
         not once for each of the K times L pairs.
         """
         scores = self._each(1, ys, torch.cat((batch.real, fakes.flatten(0, 1))))
         scores = scores.reshape(len(scores), 1 + len(fakes), -1)
-        return scores[:, 0], scores[:, 1:]
+        return scores[:, :1], scores[:, 1:]
 
     def _each(self, player: int, strategies: Strategy, inputs: Tensor) -> Tensor:
         """Return what each of the stacked networks `(K, d)` makes of one input, `(K, ...)`."""

@@ -64,6 +64,7 @@ class Mixed(ZeroSumGame):
             )
         if isinstance(base, GAN) and max(sizes) > 1:
             _refuse_batch_norm(base)
+            _refuse_means_over_pairs(base)
         self.base = base
         self.sizes = (int(sizes[0]), int(sizes[1]))
         self.dtype, self.device = base.dtype, base.device
@@ -261,3 +262,14 @@ def _refuse_batch_norm(gan: GAN) -> None:
                 "statistics of all generators: discriminators of a mixture see their samples in "
                 "one batch. Use GroupNorm (torch.nn.GroupNorm) instead."
             )
+
+
+def _refuse_means_over_pairs(gan: GAN) -> None:
+    real, fake = (torch.zeros(2, k, 3, **gan.options) for k in (1, 2))
+    shape = tuple(gan.objective.payoff(real, fake).shape)
+    if shape != (2, 2):
+        raise UnsupportedGame(
+            f"{type(gan.objective).__name__}.payoff should keep the leading dimensions of outputs "
+            f"(*batch, n), for a mixture asks for all its pairs at once; of batch (2, 2) it makes "
+            f"{shape}. Take means over the last dimension: .mean(-1)."
+        )

@@ -48,7 +48,7 @@ class Measured(Objective):
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
-        return self._phi(real).mean() + self._phi(-fake).mean()
+        return self._phi(real).mean(-1) + self._phi(-fake).mean(-1)
 
     def _phi(self, output: Tensor) -> Tensor:
         if self.phi == "log":
@@ -79,8 +79,8 @@ class JensenShannon(Objective):
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
-        own = self.weight * logsigmoid(real).mean()
-        return own + (1 - self.weight) * logsigmoid(-fake).mean()
+        own = self.weight * logsigmoid(real).mean(-1)
+        return own + (1 - self.weight) * logsigmoid(-fake).mean(-1)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class FDivergence(Objective):
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
         activation, conjugate = F_DIVERGENCES[self.kind]
-        return activation(real).mean() - conjugate(fake).mean()
+        return activation(real).mean(-1) - conjugate(fake).mean(-1)
 
 
 F_DIVERGENCES: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = {

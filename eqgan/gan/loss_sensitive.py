@@ -51,15 +51,15 @@ class LossSensitive(Objective):
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return by how much fakes lose more than data."""
-        return real.mean() - fake.mean()
+        return real.mean(-1) - fake.mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the loss of the fakes."""
-        return -fake.mean()
+        return -fake.mean(-1)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
         """Return the loss of the data, and by how much margins are missed."""
-        return -real.mean() + self.weight * relu(apart + fake - real).mean()
+        return -real.mean(-1) + self.weight * relu(apart + fake - real).mean(-1)
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ class GeneralizedLossSensitive(LossSensitive):
     def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
         """Return by how much margins are missed, less a share of what exceeds them."""
         missed = apart + fake - real
-        return torch.maximum(missed, self.slope * missed).mean()
+        return torch.maximum(missed, self.slope * missed).mean(-1)

@@ -13,6 +13,9 @@ from eqgan.errors import InvalidInput
 class Objective(ABC):
     r"""A pair of payoff and training signal.
 
+    Outputs come as `(*batch, n)`, one number a sample; every mean runs over the last dimension, so
+    that one call serves all pairs of a mixture.
+
     Attributes:
         zero_sum: Whether the generator is trained on the payoff itself.
         clip: The discriminator's parameters are kept within ±clip; ``None`` for no bound.
@@ -36,19 +39,22 @@ class Objective(ABC):
 
     @abstractmethod
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return what the discriminator receives, a 0-dimensional tensor."""
+        """Return what the discriminator receives, `(*batch)`."""
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """Return what the generator's steps descend."""
+        """Return what the generator's steps descend, `(*batch)`."""
         raise NotImplementedError
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
         """Return what the discriminator's steps descend where `margins` is set.
 
         Args:
-            real: Its outputs on data, `(batch,)`.
-            fake: Its outputs on generated samples, `(batch,)`.
-            apart: The l1 distance of each real sample from the fake one beside it, `(batch,)`.
+            real: Its outputs on data, `(*batch, n)`.
+            fake: Its outputs on generated samples, `(*batch, n)`.
+            apart: The l1 distance of each real sample from the fake one beside it, `(*batch, n)`.
+
+        Returns:
+            Shape `(*batch)`.
         """
         raise NotImplementedError
 

@@ -1,8 +1,9 @@
 r"""What GAN players want: objectives as functions of the discriminator's outputs.
 
 The discriminator gives one number a sample, without a final sigmoid: `real` on data, `fake` on
-generated samples. `payoff` is what the discriminator receives, and what certificates measure;
-`generator_loss` is the training signal of the generator, which some objectives choose differently.
+generated samples, both `(*batch, n)`. `payoff` is what the discriminator receives, and what
+certificates measure; `generator_loss` is the training signal of the generator, which some
+objectives choose differently.
 """
 
 from __future__ import annotations
@@ -64,11 +65,11 @@ class Minimax(Objective):
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the generator's part of the payoff."""
-        return logsigmoid(-fake).mean()
+        return logsigmoid(-fake).mean(-1)
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
-        return logsigmoid(real).mean() + logsigmoid(-fake).mean()
+        return logsigmoid(real).mean(-1) + logsigmoid(-fake).mean(-1)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class NonSaturating(Minimax):
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the non-saturating loss."""
-        return -logsigmoid(fake).mean()
+        return -logsigmoid(fake).mean(-1)
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,11 @@ class Wasserstein(Objective):
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff before the penalty."""
-        return real.mean() - fake.mean()
+        return real.mean(-1) - fake.mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the generator's part of the payoff."""
-        return -fake.mean()
+        return -fake.mean(-1)
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,11 @@ class LeastSquares(Objective):
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
-        return -0.5 * (real - 1).square().mean() - 0.5 * fake.square().mean()
+        return -0.5 * (real - 1).square().mean(-1) - 0.5 * fake.square().mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the generator's training signal."""
-        return 0.5 * (fake - 1).square().mean()
+        return 0.5 * (fake - 1).square().mean(-1)
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,11 @@ class Hinge(Objective):
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
-        return -relu(1 - real).mean() - relu(1 + fake).mean()
+        return -relu(1 - real).mean(-1) - relu(1 + fake).mean(-1)
 
     def generator_loss(self, fake: Tensor) -> Tensor:
         """Return the generator's training signal."""
-        return -fake.mean()
+        return -fake.mean(-1)
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
