@@ -45,31 +45,25 @@ def library_step(objective: str) -> Callable[[], None]:
 
 
 def hand_written_step(objective: str, fused: bool = False) -> Callable[[], None]:
-    """The loop that people write: one shared graph, `autograd.grad`, `torch.optim.Adam`."""
+    """The loop that people write: one shared graph, one `torch.optim.Adam`."""
     generator, discriminator = networks()
     data, rng = ring(), torch.Generator().manual_seed(0)
-    pairs = [
-        (torch.optim.Adam(m.parameters(), 1e-3, (0.5, 0.9), fused=fused), list(m.parameters()))
-        for m in (generator, discriminator)
-    ]
+    mine, theirs = (list(module.parameters()) for module in (generator, discriminator))
+    groups = [{"params": mine}, {"params": theirs, "maximize": True}]
+    optimizer = torch.optim.Adam(groups, 1e-3, (0.5, 0.9), fused=fused)
 
     def step() -> None:
-        real = data[torch.randint(len(data), (BATCH,), generator=rng)]
+        real = data.index_select(0, torch.randint(len(data), (BATCH,), generator=rng))
         fake = generator(torch.randn(BATCH, 2, generator=rng))
         scores = discriminator(fake)
         payoff = logsigmoid(discriminator(real)).mean() + logsigmoid(-scores).mean()
+        optimizer.zero_grad()
         if objective == "minimax":
-            both = torch.autograd.grad(payoff, pairs[0][1] + pairs[1][1])
-            gradients = both[: len(pairs[0][1])], [-g for g in both[len(pairs[0][1]) :]]
+            payoff.backward()
         else:
-            gradients = (
-                torch.autograd.grad(-logsigmoid(scores).mean(), pairs[0][1], retain_graph=True),
-                torch.autograd.grad(-payoff, pairs[1][1]),
-            )
-        for (optimizer, parameters), grads in zip(pairs, gradients, strict=True):
-            for parameter, grad in zip(parameters, grads, strict=True):
-                parameter.grad = grad
-            optimizer.step()
+            (-logsigmoid(scores).mean()).backward(inputs=mine, retain_graph=True)
+            payoff.backward(inputs=theirs)
+        optimizer.step()
 
     return step
 
