@@ -15,7 +15,7 @@ from eqgan.certificate import check_oracle
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
 from eqgan.loop import Callback, Run
-from eqgan.memory import explains_shortage
+from eqgan.memory import explains_shortage, keep_freed_memory
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile
 from eqgan.registry import as_solver
@@ -109,6 +109,7 @@ def solve(
     reason = method.unsupported(game)
     if reason is not None:
         raise UnsupportedGame(f"{type(method).__name__} cannot take this game: {reason}.")
+    keep_freed_memory()
     seed, max_steps = operator.index(seed), operator.index(max_steps)
     rng = game.generator(seed)
     z = game.initial(rng) if start is None else start.to(game.device)
