@@ -101,7 +101,7 @@ class Network:
     def rows(self, stack: Tensor) -> list[Sequence[Tensor]]:
         """Return the parameters, in the order of `names`, of each vector in a stack `(K, d)`."""
         count = len(self.names)
-        views = _views(stack.reshape(-1), self.blanks * len(stack))
+        views = _views(stack, self.blanks * len(stack))
         return [views[start : start + count] for start in range(0, len(views), count)]
 
     def __call__(self, vector: Tensor, *inputs: Tensor) -> Tensor:
@@ -218,12 +218,12 @@ class Network:
 
 
 def _views(vector: Tensor, blanks: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return consecutive views of a vector `(d,)`, shaped like the blanks."""
+    """Return consecutive views of a vector `(d,)`, or a stack `(K, d)`, shaped like the blanks."""
     plain = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     if not plain:
         views: tuple[Tensor, ...] = _Views.apply(vector, blanks)  # type: ignore[no-untyped-call]
         return views
-    parts = torch.split(vector, [blank.numel() for blank in blanks])
+    parts = torch.split(vector.reshape(-1), [blank.numel() for blank in blanks])
     return tuple(part.view(blank.shape) for part, blank in zip(parts, blanks, strict=True))
 
 
@@ -236,12 +236,13 @@ class _Views(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, vector: Tensor, blanks: list[Tensor]) -> tuple[Tensor, ...]:
-        parts: tuple[Tensor, ...] = _unflatten_dense_tensors(vector, blanks)  # type: ignore[no-untyped-call]
+        ctx.shape = vector.shape
+        parts: tuple[Tensor, ...] = _unflatten_dense_tensors(vector.reshape(-1), blanks)  # type: ignore[no-untyped-call]
         return parts
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _flatten_dense_tensors(gradients), None  # type: ignore[no-untyped-call]
+        return _flatten_dense_tensors(gradients).view(ctx.shape), None  # type: ignore[no-untyped-call]
 
 
 def _places(module: nn.Module, names: list[str]) -> list[tuple[int, dict[str, Any], str]]:
