@@ -11,23 +11,46 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
-from eqgan.game import Game
-from eqgan.games.mixed import Mixed, select
+from eqgan.game import Game, prox
+from eqgan.games.mixed import Mixed, join, select
 from eqgan.profile import Profile
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
 
 
 @dataclass(frozen=True)
-class MixState:
-    """The rules' memories for the atoms and for the weights."""
+class PerPart(Rule):
+    """A rule for the atoms of mixtures, and another for their weights.
 
-    atoms: Any
-    weights: Any
+    Args:
+        atoms: How the atoms' gradients become steps.
+        weights: How the weights' gradients become steps.
+    """
+
+    atoms: Rule
+    weights: Rule
+
+    def init(self, z: Profile) -> tuple[Any, Any]:
+        """Return the memories for the atoms and for the weights."""
+        return self.atoms.init(select(z, "atoms")), self.weights.init(select(z, "weights"))
+
+    def direction(
+        self, g: Profile, state: tuple[Any, Any], tick: bool = True
+    ) -> tuple[Profile, tuple[Any, Any]]:
+        """Return each part's displacement by its own rule."""
+        atoms, memory = self.atoms.direction(select(g, "atoms"), state[0], tick)
+        weights, weight_memory = self.weights.direction(select(g, "weights"), state[1], tick)
+        return join(weights, atoms), (memory, weight_memory)
+
+
+def mixture_rule(game: Game, rule: Rule | None, weight_rule: Rule | None) -> Rule:
+    """Return what moves mixtures: one rule for all parts unless the weights have their own."""
+    rule = rule or default_rule(game)
+    return rule if weight_rule is None else PerPart(rule, weight_rule)
 
 
 @dataclass(frozen=True)
-class MixGan(Solver[MixState]):
+class MixGan(Solver[Any]):
     r"""Gradient steps on the atoms, multiplicative steps on the weights, entropy against collapse.
 
     With :math:`\ell_i` the loss of atom i against the rival's mixture and :math:`R(w) =
@@ -78,29 +101,17 @@ class MixGan(Solver[MixState]):
             return None
         return "it moves mixtures; wrap the game as eqgan.games.Mixed(game, (5, 5))"
 
-    def _rules(self, game: Game) -> tuple[Rule, Rule]:
-        rule = self.rule or default_rule(game)
-        return rule, self.weight_rule or rule
+    def init(self, game: Game, z: Profile) -> Any:
+        """Return the rule's memory."""
+        return mixture_rule(game, self.rule, self.weight_rule).init(z)
 
-    def init(self, game: Game, z: Profile) -> MixState:
-        """Return the rules' memories."""
-        atoms, weights = self._rules(game)
-        return MixState(atoms.init(select(z, "atoms")), weights.init(select(z, "weights")))
-
-    def step(
-        self, game: Game, z: Profile, state: MixState, rng: torch.Generator
-    ) -> tuple[Profile, MixState]:
+    def step(self, game: Game, z: Profile, state: Any, rng: torch.Generator) -> tuple[Profile, Any]:
         """Move all atoms and all weights."""
-        atom_rule, weight_rule = self._rules(game)
         field = game.operator(z, game.sample(rng))
-        pull = select(z, "weights").map(self._pull, select(field, "weights"))
-        atoms, atom_memory = atom_rule.direction(select(field, "atoms"), state.atoms)
-        weights, weight_memory = weight_rule.direction(pull, state.weights)
-        moved = Profile(
-            space.prox(s, {"weights": weights[i], "atoms": atoms[i]})
-            for i, (space, s) in enumerate(zip(game.spaces, z, strict=True))
-        )
-        return moved, MixState(atom_memory, weight_memory)
+        pulls = select(z, "weights").map(self._pull, select(field, "weights"))
+        rule = mixture_rule(game, self.rule, self.weight_rule)
+        d, state = rule.direction(join(pulls, select(field, "atoms")), state)
+        return prox(game, z, d), state
 
     def _pull(self, w: Tensor, losses: Tensor) -> Tensor:
         if self.update == "logits":

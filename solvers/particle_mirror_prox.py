@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from eqgan.game import Game, prox
-from eqgan.games.mixed import Mixed, select
+from eqgan.games.mixed import Mixed, join, select
 from eqgan.profile import Profile
-from eqgan.rules import Rule, default_rule
+from eqgan.rules import Rule
 from eqgan.solver import Solver
-from eqgan.solvers.mix_gan import MixState
+from eqgan.solvers.mix_gan import mixture_rule
 
 LIGHTEST = 1e-30
 """Atoms lighter than this stay where they are: their direction is rounding."""
 
 
 @dataclass(frozen=True)
-class ParticleMirrorProx(Solver[MixState]):
+class ParticleMirrorProx(Solver[Any]):
     r"""Every atom descends its own loss, every weight its multiplicative step, looking ahead.
 
     With :math:`\ell_i = \mathbb{E}_{y \sim \mu_y} \ell(x_i, y)`, an atom's loss against the rival's
@@ -63,39 +64,23 @@ class ParticleMirrorProx(Solver[MixState]):
             return None
         return "it moves mixtures; wrap the game as eqgan.games.Mixed(game, (5, 5))"
 
-    def _rules(self, game: Game) -> tuple[Rule, Rule]:
-        rule = self.rule or default_rule(game)
-        return rule, self.weight_rule or rule
+    def init(self, game: Game, z: Profile) -> Any:
+        """Return the rule's memory."""
+        return mixture_rule(game, self.rule, self.weight_rule).init(z)
 
-    def init(self, game: Game, z: Profile) -> MixState:
-        """Return the rules' memories."""
-        atoms, weights = self._rules(game)
-        return MixState(atoms.init(select(z, "atoms")), weights.init(select(z, "weights")))
-
-    def step(
-        self, game: Game, z: Profile, state: MixState, rng: torch.Generator
-    ) -> tuple[Profile, MixState]:
+    def step(self, game: Game, z: Profile, state: Any, rng: torch.Generator) -> tuple[Profile, Any]:
         """Take one step."""
-        ahead, state = self._direction(game, z, state, rng, tick=False)
+        rule = mixture_rule(game, self.rule, self.weight_rule)
+        ahead, state = rule.direction(self._speeds(game, z, rng), state, tick=False)
         w = prox(game, z, ahead)
-        d, state = self._direction(game, w, state, rng, tick=True)
+        d, state = rule.direction(self._speeds(game, w, rng), state)
         return prox(game, z, d), state
 
-    def _direction(
-        self, game: Game, z: Profile, state: MixState, rng: torch.Generator, tick: bool
-    ) -> tuple[Profile, MixState]:
-        atom_rule, weight_rule = self._rules(game)
+    def _speeds(self, game: Game, z: Profile, rng: torch.Generator) -> Profile:
+        """Return the gradients of all weights, and of each atom's own loss."""
         field = game.operator(z, game.sample(rng))
         own = select(field, "atoms").map(_per_weight, select(z, "weights"))
-        atoms, memory = atom_rule.direction(own, state.atoms, tick)
-        weights, weight_memory = weight_rule.direction(
-            select(field, "weights"), state.weights, tick
-        )
-        d = Profile(
-            {"weights": w, "atoms": a}
-            for w, a in zip(weights.leaves(), atoms.leaves(), strict=True)
-        )
-        return d, MixState(memory, weight_memory)
+        return join(select(field, "weights"), own)
 
 
 def _per_weight(gradient: Tensor, weights: Tensor) -> Tensor:

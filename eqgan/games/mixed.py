@@ -243,6 +243,21 @@ def select(z: Profile, name: str) -> Profile:
     return Profile(_part(strategy, name) for strategy in z)
 
 
+def join(weights: Profile, atoms: Profile) -> Profile:
+    """Return the mixtures of these weights and atoms, one of each for a player.
+
+    Example:
+        >>> import eqgan
+        >>> mix = Mixed(eqgan.games.DiracGAN(), (2, 3))
+        >>> z = mix.initial(mix.generator(0))
+        >>> join(select(z, "weights"), select(z, "atoms")).equal(z)
+        True
+    """
+    return Profile(
+        {"weights": w, "atoms": a} for w, a in zip(weights.leaves(), atoms.leaves(), strict=True)
+    )
+
+
 def _part(strategy: Strategy, name: str) -> Tensor:
     assert not isinstance(strategy, Tensor)
     return strategy[name]
