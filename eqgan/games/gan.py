@@ -57,7 +57,7 @@ class GAN(NetworkGame):
             that has learned the data by heart counts as a deviation.
         precision: ``"float32"`` computes in the parameters' own type; ``"bfloat16"`` runs the
             networks under `torch.autocast`: faster where the processor has such instructions
-            (0.65 of the time for a DCGAN of width 64, 0.75 for one of width 32).
+            (0.68 of the time for a DCGAN of width 64, 0.74 for one of width 32).
             Parameters, samples, payoffs and steps stay float32; payoffs, and so certificates, are
             those of the networks as they run.
         compile: Compile the gradients of both players' losses by `torch.compile`. After half a
