@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from eqgan.canvas import COLOURS, as_array, blank_figure, explain
+from eqgan.canvas import COLOURS, as_array, as_result, blank_figure, explain
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.games import PathInterdiction
 from eqgan.result import Result
@@ -43,7 +43,7 @@ def network(result: Result, positions: Mapping[Hashable, Sequence[float]] | None
         >>> run = eqgan.solve(eqgan.games.PathInterdiction(grid, (0, 0), (3, 3)))
         >>> figure = network(run, {node: node for node in grid})
     """
-    game = result.game
+    game = as_result(result).game
     if not isinstance(game, PathInterdiction):
         raise UnsupportedGame(f"network draws a PathInterdiction; got {type(game).__name__}.")
     places = _positions(game, positions)

@@ -21,6 +21,7 @@ from eqgan.profile import Profile
 from eqgan.registry import as_solver
 from eqgan.result import Result
 from eqgan.solver import Solver
+from eqgan.spaces import Space
 from eqgan.whole import as_whole
 
 
@@ -97,6 +98,7 @@ def solve(
         raise InvalidInput(
             f"solve expects a game, such as eqgan.games.MatrixGame(A); got {type(game).__name__}."
         )
+    _check_spaces(game)
     _check_limits(
         max_steps, tol, check_every, time_limit, checkpoint, checkpoint_every, resume, seed
     )
@@ -166,6 +168,16 @@ def _as_device(device: torch.device | str) -> torch.device:
     if found.type == "cuda" and not torch.cuda.is_available():
         raise InvalidInput(f"device={str(device)!r}, but torch sees no GPU here; use 'auto'.")
     return found
+
+
+def _check_spaces(game: Game) -> None:
+    spaces = getattr(game, "spaces", None)
+    several = isinstance(spaces, Sequence) and len(spaces) == len(game.players)
+    if not (several and all(isinstance(space, Space) for space in spaces or ())):
+        raise InvalidInput(
+            f"{type(game).__name__} should set spaces, the strategies of {len(game.players)} "
+            f"players, such as (eqgan.Simplex(3), eqgan.Box((2,), -1, 1)); got {spaces!r}."
+        )
 
 
 def _check_limits(

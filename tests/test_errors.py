@@ -9,16 +9,7 @@ import torch
 from torch import nn
 
 import eqgan
-from eqgan.games import (
-    GAN,
-    Bilinear,
-    DiracGAN,
-    FixedGAN,
-    MatrixGame,
-    Mixed,
-    NeuralGame,
-    Quadratic,
-)
+from eqgan.games import GAN, Bilinear, DiracGAN, FixedGAN, MatrixGame, Mixed, NeuralGame, Quadratic
 from eqgan.gan.box_maximum import box_maximum
 
 RPS = [[0, -1, 1], [1, 0, -1], [-1, 1, 0]]
@@ -264,6 +255,16 @@ BAD = {
     "a game for a picture": (
         lambda: eqgan.plots.payoff_matrix(MatrixGame(RPS)),  # type: ignore[arg-type]
         r"of a run, of what eqgan.solve\(game\) returned; got MatrixGame",
+    ),
+    "a game of no spaces": (
+        lambda: eqgan.solve(type("Mine", (eqgan.ZeroSumGame,), {"payoff": None})()),
+        r"Mine should set spaces, the strategies of 2 players, such as .*; got None",
+    ),
+    "an array for quality": (lambda: eqgan.gan.Quality(np.zeros((99, 2))), "got ndarray"),
+    "text for noise": (lambda: FixedGAN(gan(), DATA, "a"), "noise should be an array"),
+    "text for an activation": (
+        lambda: eqgan.gan.networks.mlp([2, 1], "relu"),  # type: ignore[arg-type]
+        "a module's class, nn.ReLU; got 'relu'",
     ),
     "a number for a picture": (lambda: eqgan.plots.gap(5), "gap draws results"),
     "a file's number": (lambda: eqgan.games.load(5), "should be a path; got 5"),

@@ -52,7 +52,10 @@ class FixedGAN(GAN):
             # A subclass may have another payoff.
             raise InvalidInput(f"FixedGAN expects a plain GAN; got {type(gan).__name__}.")
         modules = [n.to_module(n.vector()).double() for n in gan.networks]
-        inputs = torch.as_tensor(noise)
+        try:
+            inputs = torch.as_tensor(noise)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InvalidInput(f"noise should be an array of numbers; got {noise!r}.") from error
         if inputs.dim() != 2 or inputs.shape[1] != gan.noise_dim or len(inputs) == 0:
             raise InvalidInput(
                 f"noise should have shape (m, {gan.noise_dim}) with m >= 1; got "

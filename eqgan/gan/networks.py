@@ -37,6 +37,8 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
     listed = isinstance(sizes, Sequence) and len(sizes) >= 2
     if not (listed and all(is_whole(n, 1) for n in sizes)):
         raise InvalidInput(f"mlp needs a list of at least two sizes >= 1; got {sizes!r}.")
+    if not callable(activation):
+        raise InvalidInput(f"activation should be a module's class, nn.ReLU; got {activation!r}.")
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), activation()]

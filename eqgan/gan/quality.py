@@ -172,10 +172,10 @@ def _variance(samples: Tensor) -> float:
 def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
     known = isinstance(reference, Tensor | Streamed)
     if not known or len(reference.shape) < 2 or len(reference) < LEAST:
-        got = tuple(reference.shape) if known else reference
+        got = tuple(reference.shape) if known else type(reference).__name__
         raise InvalidInput(
             "Quality compares with a GaussianMixture, such as eqgan.data.ring(1000), or with at "
-            f"least {LEAST} real samples, a tensor (N, *data); got {got!r}."
+            f"least {LEAST} real samples, a tensor (N, *data); got {got}."
         )
     rng = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(reference), generator=rng)[:samples]
