@@ -33,13 +33,19 @@ class UnknownName(EqganError, LookupError):
         """Build the error for `name`, with the closest known name, and all or the near ones."""
         names, name = sorted(known), str(name)
         asked = name.lower().replace("-", "_")
-        close = difflib.get_close_matches(asked, names, n=1, cutoff=0.5)
+        close = [other for other in names if initials(other) == asked]
+        close = close or difflib.get_close_matches(asked, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         listed = f"Known: {', '.join(names)}"
         if len(names) > LISTED and close:
             near = difflib.get_close_matches(asked, names, n=LISTED // 3, cutoff=0.0)
             listed = f"Known, of {len(names)}: {', '.join(near)}, ..."
         return cls(f"No {kind} is called {name!r}.{hint} {listed}.")
+
+
+def initials(name: str) -> str:
+    """Return the first letters of a name's words: ``rps`` of ``rock_paper_scissors``."""
+    return "".join(word[0] for word in name.split("_") if word)
 
 
 class UnreadableFile(InvalidInput):

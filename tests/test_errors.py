@@ -252,6 +252,11 @@ BAD = {
         "tolerance > 0 .* got 'a'",
     ),
     "two tables": (lambda: MatrixGame(RPS, RPS), "solves zero-sum games. If .* B = -A, leave B"),
+    "initials": (lambda: eqgan.games.named_game("rps"), "Did you mean 'rock_paper_scissors'"),
+    "nothing alike": (
+        lambda: eqgan.solver_class("nope"),
+        "No solver is called 'nope'. Known: adaptive",
+    ),
     "a game for a picture": (
         lambda: eqgan.plots.payoff_matrix(MatrixGame(RPS)),  # type: ignore[arg-type]
         r"of a run, of what eqgan.solve\(game\) returned; got MatrixGame",
