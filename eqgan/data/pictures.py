@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from eqgan.data.idx_files import idx
 from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.whole import as_whole
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SPLITS = {"train": "train", "test": "t10k"}
 """How MNIST's files of each split begin."""
@@ -117,6 +119,7 @@ def labels(folder: str | Path, split: str = "train") -> Tensor:
 
     Example:
         >>> import tempfile
+        >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp())
         >>> for name in ("cat", "dog"):
         ...     (folder / name).mkdir()
@@ -179,6 +182,8 @@ def _pictures(folder: str | Path, split: str) -> list[Path]:
 
 
 def _read(files: list[Path], size: int | None) -> Tensor:
+    from PIL import Image, ImageOps
+
     pixels: list[Tensor] = []
     for file in files:
         picture = _decoded(file)
@@ -199,6 +204,8 @@ def _read(files: list[Path], size: int | None) -> Tensor:
 
 def _decoded(file: Path) -> Image.Image:
     """Return a picture upright, on white, grey if it is or else of three colours."""
+    from PIL import Image, ImageOps
+
     try:
         with warnings.catch_warnings():
             # A photograph's odd notes do no harm; a header that asks for too much memory does.
