@@ -35,6 +35,9 @@ class UnknownName(EqganError, LookupError):
         asked = name.lower().replace("-", "_")
         close = [other for other in names if initials(other) == asked]
         close = close or difflib.get_close_matches(asked, names, n=1)
+        close = close or [
+            n for n in names if asked and (n.startswith(asked) or asked.startswith(n))
+        ]
         hint = f" Did you mean {close[0]!r}?" if close else ""
         listed = f"Known: {', '.join(names)}"
         if len(names) > LISTED and close:

@@ -253,6 +253,7 @@ BAD = {
     ),
     "two tables": (lambda: MatrixGame(RPS, RPS), "solves zero-sum games. If .* B = -A, leave B"),
     "initials": (lambda: eqgan.games.named_game("rps"), "Did you mean 'rock_paper_scissors'"),
+    "a beginning": (lambda: eqgan.solver_class("extra"), "Did you mean 'extragradient'"),
     "nothing alike": (
         lambda: eqgan.solver_class("nope"),
         "No solver is called 'nope'. Known: adaptive",
