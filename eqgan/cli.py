@@ -6,6 +6,7 @@ else. Exit codes are for scripts and stand in ``eqgan --help``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterable
@@ -33,6 +34,9 @@ COMPARISON_WIDTH = 116
 
 SEEDS = click.IntRange(0, 2**63 - 1)
 """What torch takes as a seed."""
+
+MANY = 200
+"""Numbers in a profile, up to which one thread is fastest."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -100,6 +104,7 @@ def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: A
     """Solve GAME: a name from `eqgan games`, or a file (.nfg, .csv, .json, .npy, .npz)."""
     import eqgan
     from eqgan.report import make_folder
+    from eqgan.threads import one_thread
 
     if exact:
         options["solver"] = _rational(options["solver"])
@@ -115,7 +120,8 @@ def solve(game: str, exact: bool, as_json: bool, plot: Path | None, **options: A
         make_folder(plot)
         if not players.batch_shape and _three_actions(players):
             options |= {"callbacks": [path], "check_every": 1}
-    result = eqgan.solve(players, **options)
+    with contextlib.nullcontext() if _is_large(players) else one_thread():
+        result = eqgan.solve(players, **options)
     drawn = [] if plot is None else _draw(result, path, plot, folder)
     if as_json:
         print_json(result_document(game, result))
@@ -143,6 +149,11 @@ def _game(spec: str) -> Game:
 
     looks_like_path = bool(Path(spec).suffix) or len(Path(spec).parts) > 1 or Path(spec).exists()
     return load(spec) if looks_like_path and spec not in available_games() else named_game(spec)
+
+
+def _is_large(game: Game) -> bool:
+    """Say whether torch's threads help more than they get into each other's way."""
+    return sum(leaf.numel() for leaf in game.initial(game.generator(0)).leaves()) > MANY
 
 
 def _check_device(device: str | None) -> None:
