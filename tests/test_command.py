@@ -1,4 +1,4 @@
-"""The command as a process of its own: what it loads, and how it ends when it is interrupted."""
+"""The command as a process of its own."""
 
 from __future__ import annotations
 
