@@ -178,22 +178,19 @@ class GAN(NetworkGame):
         return self._draw(self.data if self.holdout is None else self.holdout, rng)
 
     def _draw(self, data: Data, rng: torch.Generator) -> GanBatch:
-        rows, blend, noise = self._draws(data, rng)
+        rows, blend = self._rows(data, rng), None
+        if self.objective.penalty:
+            shape = (self.batch_size,) + (1,) * (len(data.shape) - 1)
+            blend = torch.rand(shape, generator=rng, dtype=self.dtype, device=self.device)
+        noise = self.noise(self.batch_size, rng)
         if isinstance(data, Tensor):
             return GanBatch(data.index_select(0, rows), noise, blend)
         # If nothing else is drawn in between, the next batch has these rows: no one need wait.
-        ahead = torch.Generator(self.device).set_state(rng.get_state())
-        coming = self._draws(data, ahead)[0]
+        coming = self._rows(data, torch.Generator(self.device).set_state(rng.get_state()))
         return GanBatch(data.index_select(0, rows, coming), noise, blend)
 
-    def _draws(self, data: Data, rng: torch.Generator) -> tuple[Tensor, Tensor | None, Tensor]:
-        size, device = self.batch_size, self.device
-        rows = torch.randint(len(data), (size,), generator=rng, device=device)
-        blend = None
-        if self.objective.penalty:
-            shape = (size,) + (1,) * (len(data.shape) - 1)
-            blend = torch.rand(shape, generator=rng, dtype=self.dtype, device=device)
-        return rows, blend, self.noise(size, rng)
+    def _rows(self, data: Data, rng: torch.Generator) -> Tensor:
+        return torch.randint(len(data), (self.batch_size,), generator=rng, device=self.device)
 
     def noise(self, size: int, rng: torch.Generator) -> Tensor:
         """Return the generator's input for `size` samples."""
