@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,9 +98,8 @@ def solve(
             f"solve expects a game, such as eqgan.games.MatrixGame(A); got {type(game).__name__}."
         )
     _check_spaces(game)
-    _check_limits(
-        max_steps, tol, check_every, time_limit, checkpoint, checkpoint_every, resume, seed
-    )
+    seed, max_steps = as_whole("seed", seed, 0), as_whole("max_steps", max_steps, 0)
+    _check_limits(tol, check_every, time_limit, checkpoint, checkpoint_every, resume)
     check_oracle(oracle, game)
     _check_callbacks(callbacks)
     start = None if init is None else game.as_profile(init, "init")
@@ -112,7 +110,6 @@ def solve(
     if reason is not None:
         raise UnsupportedGame(f"{type(method).__name__} cannot take this game: {reason}.")
     keep_freed_memory()
-    seed, max_steps = operator.index(seed), operator.index(max_steps)
     rng = game.generator(seed)
     z = game.initial(rng) if start is None else start.to(game.device)
     game.check_losses(z)
@@ -181,23 +178,16 @@ def _check_spaces(game: Game) -> None:
 
 
 def _check_limits(
-    max_steps: int,
     tol: float,
     check_every: int | None,
     time_limit: float | None,
     checkpoint: str | Path | None,
     checkpoint_every: int | None,
     resume: bool,
-    seed: int,
 ) -> None:
-    counts = {
-        "seed": (seed, 0),
-        "max_steps": (max_steps, 0),
-        "check_every": (1 if check_every is None else check_every, 1),
-        "checkpoint_every": (1 if checkpoint_every is None else checkpoint_every, 1),
-    }
-    for name, (count, least) in counts.items():
-        as_whole(name, count, least)
+    for name, count in (("check_every", check_every), ("checkpoint_every", checkpoint_every)):
+        if count is not None:
+            as_whole(name, count, 1)
     check_ends(tol, time_limit)
     if checkpoint is None and (resume or checkpoint_every):
         raise InvalidInput("resume and checkpoint_every need a file: pass checkpoint='run.ckpt'.")
