@@ -15,6 +15,7 @@ from eqgan.oracle import Oracle, default_oracle
 from eqgan.profile import Profile
 from eqgan.solver import Solver
 from eqgan.solvers.optimistic_gradient import OptimisticGradient
+from eqgan.whole import as_whole
 
 SEED = 1
 """Of the looks. A run's own certificate takes its seed, so that the choice does not flatter it."""
@@ -45,7 +46,7 @@ class BestSoFar(Solver[BestState]):
             suits games without sampling. Of many noisy gaps, the least is low by luck too.
 
     Raises:
-        InvalidInput: `every` below 1, or a margin that is negative or no number.
+        InvalidInput: `every` is no whole number >= 1, or the margin no number >= 0.
 
     Example:
         >>> import eqgan
@@ -64,8 +65,7 @@ class BestSoFar(Solver[BestState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.every < 1:
-            raise InvalidInput(f"every should be >= 1; got {self.every}.")
+        as_whole("every", self.every, 1)
         if not 0 <= self.margin < math.inf:
             raise InvalidInput(f"margin should be a number >= 0; got {self.margin}.")
 
