@@ -194,6 +194,10 @@ class Game(ABC):
         """Return a pure strategy as a strategy of the game that `deviations` returns."""
         return strategy
 
+    def failure(self, z: Profile, before: Profile) -> str:
+        """Return what broke since a sound profile and ends a run DIVERGED, or an empty string."""
+        return ""
+
     # -- profiles that users hand in -----------------------------------------------------------
 
     def as_profile(self, z: Profile | Sequence[Any], what: str = "profile") -> Profile:
@@ -352,17 +356,14 @@ class ZeroSumGame(Game):
             return super()._graph_operator(leaves, batch, create_graph)
         # One backward pass gives both players' gradients; the receiver's changes sign.
         payoff = self.payoff(leaves, batch)
-        gradients = _gradients(payoff, leaves.leaves(), create_graph, create_graph)
-        field = leaves.with_leaves(gradients)
+        field = leaves.with_leaves(_gradients(payoff, leaves.leaves(), create_graph, create_graph))
         return field.replace(self.receiver, map_strategy(torch.neg, field[self.receiver]))
 
 
 def prox(game: Game, z: Profile, d: Profile) -> Profile:
     """Return the profile after every player took the step `d` in its own geometry."""
-    return Profile(
-        space.prox(s, step)
-        for space, s, step in zip(game.spaces, z.strategies, d.strategies, strict=True)
-    )
+    steps = zip(game.spaces, z.strategies, d.strategies, strict=True)
+    return Profile(space.prox(s, step) for space, s, step in steps)
 
 
 def require_zero_sum(game: Game, who: str) -> ZeroSumGame:

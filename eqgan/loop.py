@@ -189,6 +189,8 @@ class Run:
         # A finite length proves finite entries; the squares of finite entries may overflow.
         if not (length <= self.bound and (math.isfinite(length) or self.z.is_finite())):
             return self.diverged("the iterates blew up")
+        if failure := self.game.failure(self.z, self.good[0]):
+            return self.diverged(failure)
         output = self.output()
         row = {
             "step": self.step,
@@ -323,9 +325,9 @@ class Run:
         return digest(self.game)
 
     def save(self) -> None:
-        """Write the checkpoint; a run that has blown up leaves the last good one as it is."""
+        """Write the checkpoint; a run that has broken leaves the last good one as it is."""
         assert self.checkpoint is not None
-        if self.z.is_finite():
+        if self.z.is_finite() and not self.game.failure(self.z, self.good[0]):
             storage.save(self.checkpoint, self.tree())
             self.saved = self.step
 

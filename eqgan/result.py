@@ -35,7 +35,7 @@ class Status(Enum):
     MAX_STEPS = "the step limit came before the tolerance was reached"
     TIME_LIMIT = "the time limit came before the tolerance was reached"
     STOPPED = "it was stopped from outside (a callback, or Ctrl-C)"
-    DIVERGED = "the iterates blew up; the profile is the last finite one that was seen"
+    DIVERGED = "the iterates blew up or collapsed; the profile is the last good one that was seen"
 
 
 class Trace(Sequence[dict[str, float]]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ from eqgan.data.given import Data, as_data
 from eqgan.errors import InvalidInput
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
+from eqgan.gan.collapse import PROBES, SHOWN, collapse, total_variance
 from eqgan.gan.objectives import ObjectiveLike, as_objective
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Box
@@ -335,6 +338,29 @@ class GAN(NetworkGame):
         n, chunk = as_whole("n", n, 0), as_whole("chunk", chunk, 1)
         (x, _), rng = self.as_profile(z), self.generator(seed)
         return torch.cat([self.make(x, part) for part in torch.split(self.noise(n, rng), chunk)])
+
+    def failure(self, z: Profile, before: Profile) -> str:
+        """Return that the generator has collapsed to one point, where that is so."""
+        alone = torch.ones(1, **self.options)
+        return collapse(*(self.spread(y.leaves()[0][None], alone) for y in (z, before)))
+
+    def spread(self, atoms: Tensor, weights: Tensor) -> float:
+        """Return the variance of what a mixture of generators makes, as a share of the data's.
+
+        Args:
+            atoms: The generators, `(K, d)`.
+            weights: How likely each is, `(K,)`.
+        """
+        noise = self.noise(PROBES, self.generator(0))
+        samples = torch.stack([self.make(atom, noise) for atom in atoms])
+        return total_variance(samples, weights) / self.data_variance
+
+    @cached_property
+    def data_variance(self) -> float:
+        """The sum of the variances of all entries of a sample; infinite where nothing varies."""
+        rows = torch.linspace(0, len(self.data) - 1, min(len(self.data), SHOWN)).long()
+        some = self.data.index_select(0, rows.to(self.device))
+        return total_variance(some[None], torch.ones(1, device=self.device)) or math.inf
 
     def make(self, x: Strategy, noise: Tensor) -> Tensor:
         """Return the samples that the generator `x` makes of `noise`, without a graph.

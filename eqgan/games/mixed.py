@@ -12,6 +12,7 @@ from torch import Tensor
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game, ZeroSumGame, require_zero_sum
 from eqgan.games.gan import GAN
+from eqgan.gan.collapse import collapse
 from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Simplex, Space
@@ -199,6 +200,15 @@ class Mixed(ZeroSumGame):
         """Return the mixture with every atom perturbed as the base game does."""
         atoms = [_tensor(self.base.perturb(atom, player, rng)) for atom in _part(strategy, "atoms")]
         return {"weights": _part(strategy, "weights"), "atoms": torch.stack(atoms)}
+
+    def failure(self, z: Profile, before: Profile) -> str:
+        """Return that all generators have collapsed to one point together, where that is so."""
+        if not isinstance(self.base, GAN):
+            return ""
+        mixtures = (s[0] for s in (z, before))
+        return collapse(
+            *(self.base.spread(_part(m, "atoms"), _part(m, "weights")) for m in mixtures)
+        )
 
     def generate(self, z: Profile, n: int, seed: int = 0) -> Tensor:
         """Return `n` samples, each from a generator drawn by the mixture's weights.

@@ -1,0 +1,52 @@
+r"""When a generator has collapsed: it makes one point of every noise, where the data are many.
+
+Little of a ReLU network's gradient is left then, and a run that goes on tells nothing. One *mode*
+is no collapse: generators pass from mode to mode, and come back.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+POINT = 1e-8
+"""Samples of less than this share of the data's variance are one point: a ten-thousandth wide."""
+
+PROBES = 16
+"""Samples of each generator that are looked at."""
+
+SHOWN = 1000
+"""Data that are looked at, at most."""
+
+
+def total_variance(samples: Tensor, weights: Tensor) -> float:
+    r"""Return the trace of a mixture's covariance, :math:`E \lVert X - E X \rVert^2`.
+
+    Args:
+        samples: Equally many of each generator, `(K, n, *data)`.
+        weights: How likely each generator is, `(K,)`.
+
+    Example:
+        >>> import torch
+        >>> points = torch.tensor([[[0.0], [0.0]], [[2.0], [2.0]]])
+        >>> total_variance(points, torch.tensor([0.5, 0.5]))
+        1.0
+    """
+    points = samples.double().flatten(2)
+    points = points - points[0, 0]  # so that equal ones have a variance of 0, rounding and all
+    share = weights.double()[:, None, None] / points.shape[1]
+    mean = (share * points).sum((0, 1))
+    return float((share * (points - mean).square()).sum())
+
+
+def collapse(now: float, before: float) -> str:
+    """Return a sentence if samples of variance `now` are one point and those `before` were not.
+
+    Args:
+        now: The samples' variance as a share of the data's.
+        before: That of an earlier profile.
+
+    Example:
+        >>> collapse(1e-9, 0.7), collapse(1e-9, 0.0)
+        ('the generator has collapsed to one point', '')
+    """
+    return "the generator has collapsed to one point" if now < POINT <= before else ""
