@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from eqgan import checkpoint
+from eqgan.counting import counted
 from eqgan.game import Game
 from eqgan.games import MatrixGame
 from eqgan.games.network import Network
@@ -294,6 +295,17 @@ def costs_are_told(trial: Trial) -> None:
     assert not flags[0], "finished is True before the first step"
 
 
+def no_more_is_evaluated_than_told(trial: Trial) -> None:
+    """Steps take no more joint gradients and Jacobian products than `evaluations` says."""
+    game, count = counted(trial.game)
+    now = trial.begin(game, trial.path[0].z, trial.generator())
+    before = count.total
+    steps = len(trial.run(now, trial.steps, game)) - 1
+    told = steps * trial.solver.evaluations(trial.game)
+    taken = count.total - before
+    assert taken <= told * (1 + 1e-9), f"{steps} steps evaluate {taken:g}, told are {told:g}"
+
+
 def hyper_parameters_stay(trial: Trial) -> None:
     """No step changes the solver."""
     before = _snapshot(trial.solver), repr(trial.solver)
@@ -308,6 +320,7 @@ LAWS: tuple[Law, ...] = (
     inputs_are_never_changed,
     hyper_parameters_stay,
     costs_are_told,
+    no_more_is_evaluated_than_told,
     profiles_stay_finite,
     sets_are_kept,
     dtype_device_and_shape_are_kept,

@@ -61,8 +61,8 @@ class Restarted(Solver[RestartState]):
             )
 
     def evaluations(self, game: Game) -> float:
-        """Return what a step of the wrapped solver costs."""
-        return self.solver.evaluations(game)
+        """Return what a step of the wrapped solver costs, and its share of a look at the gap."""
+        return self.solver.evaluations(game) + 1.0 / self.every
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless gaps are exact and cheap, or the wrapped solver's reason."""

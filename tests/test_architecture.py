@@ -27,7 +27,7 @@ LAYERS = [
     {"spaces", "products", "polytope", "flows", "hypersimplex", "linearisation"},
     {"game"},
     {"games", "gan", "rules", "response", "search", "oracle", "bounds", "data"},
-    {"certificate", "exact"},
+    {"certificate", "exact", "counting"},
     {"solver"},
     {"result", "registry", "progress", "fingerprint"},
     {"loop", "memory"},

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import eqgan
+from eqgan import registry
+from eqgan.counting import counted
 from eqgan.solvers import (
     BestSoFar,
     DoubleOracle,
@@ -114,3 +116,41 @@ def test_laws_are_looked_at() -> None:
     held = {law for law, _ in report.passed}
     assert {FIXED_POINT, BATCH} <= held
     assert len([law for law, kind in report.passed if kind == "matrix batch"]) >= 12
+
+
+LESS = {
+    "adaptive_competitive_gradient": "its linear solve ends early",
+    "best_so_far": "not all oracles ask the game's own methods",
+    "best_so_far, searching": "searches play a game of their own",
+    "competitive_gradient": "its linear solve ends early",
+    "double_oracle": "its last step takes one best response",
+    "double_oracle, searching": "searches play a game of their own",
+    "fictitious_play": "searches play a game of their own",
+    "follow_the_ridge": "its linear solve ends early",
+    "halpern_pdhg": "it multiplies by the payoffs itself",
+    "lola": "it differentiates one of the losses itself",
+    "pdhg": "it multiplies by the payoffs itself",
+    "proximal_point": "its inner loop ends early",
+    "quantal_newton": "its Newton system is none of the game's methods",
+    "unrolled": "it differentiates the losses itself",
+}
+"""Solvers that may be seen to evaluate less than they tell, and why."""
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - set(LESS)))
+def test_what_is_told_is_evaluated(name: str) -> None:
+    solver, kinds = CASES[name]
+    for kind in sorted(kinds - {k for k in ALL if k.startswith("mixed")}):
+        game, count = counted(standard_games()[kind])
+        method = registry.as_solver(solver, game)
+        if method.unsupported(game):
+            continue
+        rng = game.generator(0)
+        z = game.random(rng)
+        state, steps = method.init(game, z), 0
+        count.total = 0.0
+        # Wrappers look at gaps every so often, at last when the method has finished.
+        while steps < 2 * getattr(method, "every", 3) and not method.finished(state):
+            z, state = method.step(game, z, state, rng)
+            steps += 1
+        assert count.total == pytest.approx(steps * method.evaluations(game), rel=1e-12), kind

@@ -48,6 +48,13 @@ class CostsLess(SimultaneousGradient):
 
 
 @dataclass(frozen=True)
+class LooksTwiceForTheCostOfOnce(SimultaneousGradient):
+    def step(self, game: Any, z: Any, state: Any, rng: Any) -> Any:
+        game.gradient(z, 0, game.sample(rng))
+        return super().step(game, z, state, rng)
+
+
+@dataclass(frozen=True)
 class FinishedAtOnce(SimultaneousGradient):
     def finished(self, state: Any) -> bool:
         return True
@@ -175,6 +182,7 @@ BROKEN: dict[type[eqgan.Solver[Any]], Law] = {
     ChangesTheGame: laws.inputs_are_never_changed,
     ChangesItself: laws.hyper_parameters_stay,
     CostsLess: laws.costs_are_told,
+    LooksTwiceForTheCostOfOnce: laws.no_more_is_evaluated_than_told,
     FinishedAtOnce: laws.costs_are_told,
     Explodes: laws.profiles_stay_finite,
     LeavesTheSet: laws.sets_are_kept,
