@@ -1,7 +1,11 @@
 """Users' modules as players: flat vectors, fresh starts, hidden state, threads, devices."""
 
+import math
+import warnings
+
 import pytest
 import torch
+import torch.utils.checkpoint
 from test_gan import ring, ring_gan
 from torch import nn
 
@@ -154,6 +158,53 @@ def test_hidden_state_and_randomness_are_refused_and_eval_helps() -> None:
     gan = linear_gan(nn.Linear(2, 2), spectral.eval())
     runs = [eqgan.solve(gan, "extragradient", max_steps=3).profile for _ in range(2)]
     assert runs[0].equal(runs[1])
+
+
+class Cut(nn.Linear):
+    """Leaves torch's graph."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.detach()).detach()
+
+
+class Recomputed(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        run = torch.utils.checkpoint.checkpoint(super().forward, x, use_reentrant=False)
+        assert isinstance(run, torch.Tensor)
+        return run
+
+
+def older_weight_norm(network: nn.Module) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.utils.weight_norm(network)
+
+
+def starting_from(bias: float, network: nn.Linear) -> nn.Module:
+    nn.init.constant_(network.bias, bias)
+    return network
+
+
+UNPLAYABLE = {
+    "cut": (lambda: Cut(2, 2), "No gradient reaches the parameters of the generator, so"),
+    "recomputed": (lambda: Recomputed(2, 2), "cannot be differentiated .*leave out torch.utils.ch"),
+    "compiled": (lambda: torch.compile(nn.Linear(2, 2)), "generator is compiled already .* made"),
+    "old norm": (lambda: older_weight_norm(nn.Linear(2, 2)), "copies .*parametrizations can"),
+    "infinite": (lambda: starting_from(math.inf, nn.Linear(2, 2)), "finite parameters; bias has"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("case", UNPLAYABLE)
+def test_a_module_that_could_not_learn_or_play_is_refused_at_once(case: str) -> None:
+    build, sentence = UNPLAYABLE[case]
+    with pytest.raises(eqgan.InvalidInput, match=sentence):
+        linear_gan(build(), nn.Linear(2, 1))
+
+
+def test_no_gradient_mode_of_the_caller_is_taken_for_a_module_that_cannot_learn() -> None:
+    with torch.no_grad():
+        linear_gan(nn.Linear(2, 2), nn.Linear(2, 1))
 
 
 def test_two_threads_do_not_disturb_each_other() -> None:

@@ -153,7 +153,12 @@ class GAN(NetworkGame):
                 "The discriminator should give one number a sample, (2,) or (2, 1): "
                 f"{shapes}, and it gives {tuple(scores.shape)}."
             )
-        self.check_repeatable(lambda z: self.player(1, z[1])(self.player(0, z[0])(noise)))
+
+        def judge(z: Profile) -> Tensor:
+            return self.player(1, z[1])(self.player(0, z[0])(noise))
+
+        self.check_repeatable(judge)
+        self.check_differentiable(judge)
 
     def _probe(self, player: int, strategy: Tensor, inputs: Tensor, shapes: str) -> Tensor:
         name = self.players[player]

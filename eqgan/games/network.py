@@ -43,7 +43,8 @@ class Network:
             parameters' own. Results come in the parameters' type either way.
 
     Raises:
-        InvalidInput: No parameters, mixed dtypes or devices, or active dropout.
+        InvalidInput: No parameters, mixed dtypes or devices, parameters that are not finite, active
+            dropout, or a module that is compiled or cannot be copied.
 
     Example:
         >>> network = Network(nn.Linear(2, 1))
@@ -55,7 +56,7 @@ class Network:
     def __init__(self, module: nn.Module, what: str = "module") -> None:
         if not isinstance(module, nn.Module):
             raise InvalidInput(f"{what} should be a torch.nn.Module; got {type(module).__name__}.")
-        module = copy.deepcopy(module)
+        module = _copied(module, what)
         uninitialised = [n for n, p in module.named_parameters() if nn.parameter.is_lazy(p)]
         if uninitialised:
             raise InvalidInput(
@@ -81,6 +82,7 @@ class Network:
         self.places = _places(module, self.names)
         self.parametrized = any(map(parametrize.is_parametrized, module.modules()))
         self.start = self._flat(module)
+        _check_finite(parameters, what)
         self.shapes = [p.shape for p in parameters.values()]
         self.blanks = [torch.zeros(()).expand(shape) for shape in self.shapes]
         self.sizes = [p.numel() for p in parameters.values()]
@@ -257,6 +259,33 @@ def _places(module: nn.Module, names: list[str]) -> list[tuple[int, dict[str, An
         for name, p in part._parameters.items()
         if id(p) in index
     ]
+
+
+def _copied(module: nn.Module, what: str) -> nn.Module:
+    for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule) or "_orig_mod" in part._modules:
+            raise InvalidInput(
+                f"{what}{name and '.'}{name} is compiled already ({type(part).__name__}), so that "
+                "no parameters but its own can run in it; give the module that it was made of."
+            )
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        # Whatever a user's module raises.
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InvalidInput(
+            f"{what} should be a module that copy.deepcopy copies ({reason}); weights that are "
+            "computed by torch.nn.utils.parametrizations can be copied, those of the older "
+            "torch.nn.utils.weight_norm cannot."
+        ) from error
+
+
+def _check_finite(parameters: dict[str, nn.Parameter], what: str) -> None:
+    for name, parameter in parameters.items():
+        if not bool(torch.isfinite(parameter).all()):
+            raise InvalidInput(
+                f"{what} should start from finite parameters; {name} has NaN or infinite entries."
+            )
 
 
 def _forget_running_statistics(module: nn.Module, what: str) -> None:

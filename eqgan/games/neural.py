@@ -80,8 +80,41 @@ class NetworkGame(ZeroSumGame):
         if not (same and all(map(torch.equal, before, hidden()))):
             raise InvalidInput(
                 "The networks hold hidden state or randomness (dropout, spectral norm in training "
-                "mode, a counter in a buffer), so equal seeds would give different runs. Call "
-                ".eval() on that layer or remove it; eqgan.gan.spectral_norm holds no state."
+                "mode, a counter) or change their input in place, so equal seeds would give "
+                "different runs. Call .eval() on that layer or remove it; eqgan.gan.spectral_norm "
+                "holds no state."
+            )
+
+    def check_differentiable(self, evaluate: Callable[[Profile], Tensor]) -> None:
+        """Raise unless gradients reach both players' parameters.
+
+        Args:
+            evaluate: Runs both networks at a profile.
+
+        Raises:
+            InvalidInput: Something on the way cuts them off, so that a player could not learn.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            z = Profile(network.vector() for network in self.networks).attached()
+            try:
+                found = evaluate(z).sum()
+                leaves = z.leaves()
+                reached: tuple[Tensor | None, ...] = (None,) * len(leaves)
+                if found.requires_grad:
+                    reached = torch.autograd.grad(found, leaves, allow_unused=True)
+            except Exception as error:
+                # Whatever a user's module raises.
+                reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+                raise InvalidInput(
+                    f"The networks cannot be differentiated ({reason}). Layers are run once, and "
+                    "not again for their gradients: leave out torch.utils.checkpoint."
+                ) from error
+        cut = [name for name, g in zip(self.players, reached, strict=True) if g is None]
+        if cut:
+            raise InvalidInput(
+                f"No gradient reaches the parameters of the {' and the '.join(cut)}, so nothing "
+                "would be learned: between them and the outcome stands torch.no_grad, .detach() or "
+                "NumPy, or they play no part. Remove what stands there."
             )
 
     def player(self, player: int, strategy: Strategy) -> Player:
@@ -188,6 +221,7 @@ class NeuralGame(NetworkGame):
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise InvalidInput(f"payoff should return a 0-dimensional tensor; got {got}.")
         self.check_repeatable(lambda profile: self.payoff(profile, batch))
+        self.check_differentiable(lambda profile: self.payoff(profile, batch))
 
     def _probe(self, z: Profile, batch: Any) -> Any:
         try:
