@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -213,6 +214,12 @@ WRONG = {
     "NaN": (lambda: neighbours(torch.full((9, 2), math.nan), torch.zeros(9, 2)), "finite"),
     "few": (lambda: neighbours(torch.zeros(5, 2), torch.zeros(9, 2)), "at least 6"),
     "splits": (lambda: classifier_score(torch.zeros(5, 2)), "1 <= splits <= N"),
+    "broken classifier": (lambda: classifier_score(torch.full((20, 3), math.nan)), "finite"),
+    "half a split": (lambda: classifier_score(torch.zeros(20, 3), 2.5), "whole number .* 2.5"),  # type: ignore[arg-type]
+    "array": (lambda: classifier_score(np.zeros((20, 3))), "tensor .* got ndarray"),  # type: ignore[arg-type]
+    "no neighbour": (lambda: neighbours(torch.zeros(9, 2), torch.zeros(9, 2), 0), "k should be"),
+    "listed means": (lambda: modes(torch.zeros(9, 2), [[0, 0]], 0.1), "got .9, 2. and list"),  # type: ignore[arg-type]
+    "worded std": (lambda: modes(torch.zeros(9, 2), torch.zeros(3, 2), "small"), "std='small'"),  # type: ignore[arg-type]
     "labels": (
         lambda: train_classifier(torch.zeros(5, 1, 8, 8), torch.zeros(5)),
         "whole labels",

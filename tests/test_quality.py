@@ -99,6 +99,10 @@ def test_broken_generators_are_measured_as_nan() -> None:
             assert all(math.isnan(number) for number in numbers.values())
     overflow = Quality(DATA.samples, features=lambda x: x * 1e30 * 1e30)
     assert math.isnan(overflow.measure(torch.ones(50, 2))["frechet"])
+    helpless = Quality(torch.zeros(50, 2), classifier=lambda x: x * math.nan, samples=50)
+    numbers = helpless.measure(torch.ones(50, 2))
+    assert math.isnan(numbers["classifier_score"])
+    assert numbers["frechet"] == 2
 
 
 def test_a_classifier_of_labelled_images_serves() -> None:

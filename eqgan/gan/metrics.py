@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
-from eqgan.whole import as_seed, as_whole
+from eqgan.whole import as_seed, as_whole, is_whole
 
 
 class Modes(NamedTuple):
@@ -47,13 +47,20 @@ def modes(samples: Tensor, means: Tensor, std: float, share: float = 0.0) -> Mod
         >>> modes(torch.tensor([[0.0, 0.01], [0.5, 0.0]]), means, std=0.01)
         Modes(captured=1, high_quality=0.5, reverse_kl=0.6931471805599453)
     """
-    if samples.dim() != 2 or means.dim() != 2 or samples.shape[1] != means.shape[1]:
+    if not (_is_matrix(samples) and _is_matrix(means) and samples.shape[1] == means.shape[1]):
         raise InvalidInput(
-            "modes expects samples (N, d) and means (K, d); got "
-            f"{tuple(samples.shape)} and {tuple(means.shape)}."
+            "modes expects tensors, samples (N, d) and means (K, d); got "
+            f"{_shape(samples)} and {_shape(means)}."
         )
-    if len(samples) == 0 or not std > 0 or not 0 <= share < 1:
-        raise InvalidInput("modes needs samples, std > 0 and share in [0, 1).")
+    try:
+        usable = len(samples) > 0 and 0 < std < math.inf and 0 <= share < 1
+    except TypeError:
+        usable = False
+    if not usable:
+        raise InvalidInput(
+            "modes needs samples, a finite std > 0 and share in [0, 1); got "
+            f"{len(samples)} samples, std={std!r} and share={share!r}."
+        )
     distances, nearest = torch.cdist(samples.double(), means.double().to(samples.device)).min(dim=1)
     good = distances <= 3 * std
     counts = torch.bincount(nearest[good], minlength=len(means)).double()
@@ -184,11 +191,13 @@ def classifier_score(logits: Tensor, splits: int = 10) -> Estimate:
         >>> round(classifier_score(sure).mean, 6), classifier_score(0 * sure).mean
         (5.0, 1.0)
     """
-    if logits.dim() != 2 or not 1 <= splits <= len(logits):
+    if not (_is_matrix(logits) and is_whole(splits, 1, len(logits))):
         raise InvalidInput(
-            f"classifier_score expects logits (N, classes) and 1 <= splits <= N; got "
-            f"{tuple(logits.shape)} and {splits!r}."
+            "classifier_score expects a tensor of logits (N, classes) and a whole number 1 <= "
+            f"splits <= N; got {_shape(logits)} and {splits!r}."
         )
+    if not bool(torch.isfinite(logits).all()):
+        raise InvalidInput("Logits should be finite; got NaN or infinite entries.")
     scores = []
     for part in logits.double().tensor_split(splits):
         log_p = part.log_softmax(1)
@@ -216,6 +225,7 @@ def neighbours(real: Tensor, fake: Tensor, k: int = 5) -> Neighbours:
         >>> neighbours(x, x + 100.0)
         Neighbours(precision=0.0, recall=0.0, density=0.0, coverage=0.0)
     """
+    k = as_whole("k", k, 1)
     real, fake = _features(real, fake, least=k + 1)
     # A sample is its own nearest neighbour.
     real_radius, fake_radius = (
@@ -230,6 +240,14 @@ def neighbours(real: Tensor, fake: Tensor, k: int = 5) -> Neighbours:
         density=float(in_real.double().sum(0).mean()) / k,
         coverage=float((apart.amin(1) <= real_radius).double().mean()),
     )
+
+
+def _is_matrix(value: object) -> bool:
+    return isinstance(value, Tensor) and value.dim() == 2
+
+
+def _shape(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
 
 
 def _features(real: Tensor, fake: Tensor, least: int) -> tuple[Tensor, Tensor]:

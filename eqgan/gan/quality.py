@@ -53,7 +53,8 @@ class Quality:
     total variance as a share of the data's, :math:`\mathrm{tr}\, C_f / \mathrm{tr}\, C_r`: 0 of a
     generator that has collapsed to one point. About 1 does not say that nothing is missing.
 
-    Samples that are not finite are measured as NaN: the run goes on to say what became of it.
+    Samples, features or logits that are not finite are measured as NaN: the run goes on to say
+    what became of it.
 
     Args:
         reference: A `GaussianMixture`, or real samples `(N, *data)`, held or streamed.
@@ -149,7 +150,9 @@ class Quality:
                 **neighbours(self.known, seen)._asdict(),
             }
         if self.classifier is not None:
-            numbers[SCORE] = classifier_score(self.classifier(fake)).mean
+            logits = self.classifier(fake)
+            finite = bool(torch.isfinite(logits).all())
+            numbers[SCORE] = classifier_score(logits).mean if finite else math.nan
         numbers[SPREAD] = _variance(fake) / self.variance if self.variance else math.nan
         return numbers
 
