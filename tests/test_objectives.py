@@ -26,6 +26,7 @@ from eqgan.gan.objectives import (
     NonSaturating,
     Objective,
     Wasserstein,
+    as_objective,
 )
 
 P, Q = (torch.tensor(p, dtype=torch.float64) for p in ([0.2, 0.5, 0.3], [0.6, 0.1, 0.3]))
@@ -282,8 +283,14 @@ WRONG = {
     "delta": (lambda: Measured(delta=1.0), "delta should lie in"),
     "weight": (lambda: JensenShannon(1.0), "weight should lie in"),
     "r1": (lambda: Minimax(r1=-1.0), "r1 should be a finite number >= 0"),
-    "clip": (lambda: LossSensitive(clip=0.0), "clip should be > 0"),
+    "clip": (lambda: LossSensitive(clip=0.0), "clip should be a finite number > 0"),
     "slope": (lambda: GeneralizedLossSensitive(slope=1.5), "slope should be a finite number <= 1"),
+    "worded": (lambda: Wasserstein("gp"), "clip should be a finite number > 0, or None; got 'gp'"),  # type: ignore[arg-type]
+    "endless clip": (lambda: Wasserstein(clip=math.inf), "clip should be a finite number"),
+    "no weight": (lambda: NonSaturating(r1=None), "r1 should be a finite number >= 0; got None"),  # type: ignore[arg-type]
+    "worded share": (lambda: JensenShannon("half"), r"weight should lie in \(0, 1\); got 'half'"),  # type: ignore[arg-type]
+    "worded slope": (lambda: GeneralizedLossSensitive(slope="steep"), "slope should be a finite"),  # type: ignore[arg-type]
+    "class": (lambda: as_objective(Hinge), r"an instance such as .*Hinge\(\); got <class"),  # type: ignore[arg-type]
     "infinite": (lambda: Wasserstein(penalty=math.inf), "penalty should be a finite number"),
 }
 

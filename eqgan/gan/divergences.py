@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from eqgan.errors import InvalidInput, UnknownName
-from eqgan.gan.objective import Objective
+from eqgan.errors import UnknownName
+from eqgan.gan.objective import Objective, check_share
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class Measured(Objective):
     def __post_init__(self) -> None:
         if self.phi not in ("log", "bounded_log", "identity"):
             raise UnknownName.of("measuring function", self.phi, ("log", "bounded_log", "identity"))
-        if not 0 < self.delta < 1:
-            raise InvalidInput(f"delta should lie in (0, 1); got {self.delta!r}.")
+        check_share("delta", self.delta)
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
@@ -74,8 +73,7 @@ class JensenShannon(Objective):
     weight: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.weight < 1:
-            raise InvalidInput(f"weight should lie in (0, 1); got {self.weight!r}.")
+        check_share("weight", self.weight)
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from eqgan.errors import InvalidInput
-from eqgan.gan.objective import Objective, check_clip, check_weight
+from eqgan.gan.objective import Objective, check_clip, check_weight, is_number
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class GeneralizedLossSensitive(LossSensitive):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not -math.inf < self.slope <= 1:
+        if not (is_number(self.slope) and -math.inf < self.slope <= 1):
             raise InvalidInput(f"slope should be a finite number <= 1; got {self.slope!r}.")
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:

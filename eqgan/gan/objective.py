@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import TypeGuard
 
+import numpy as np
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
@@ -59,13 +61,24 @@ class Objective(ABC):
         raise NotImplementedError
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a real number, neither a truth nor a text."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def check_weight(name: str, value: float) -> None:
     """Raise `InvalidInput` unless a weight is finite and not below zero."""
-    if not 0 <= value < math.inf:
-        raise InvalidInput(f"{name} should be a finite number >= 0; got {value}.")
+    if not (is_number(value) and 0 <= value < math.inf):
+        raise InvalidInput(f"{name} should be a finite number >= 0; got {value!r}.")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise `InvalidInput` unless a number lies between 0 and 1."""
+    if not (is_number(value) and 0 < value < 1):
+        raise InvalidInput(f"{name} should lie in (0, 1); got {value!r}.")
 
 
 def check_clip(clip: float | None) -> None:
     """Raise `InvalidInput` unless parameters can be kept within ±clip."""
-    if clip is not None and not clip > 0:
-        raise InvalidInput(f"clip should be > 0; got {clip}.")
+    if clip is not None and not (is_number(clip) and 0 < clip < math.inf):
+        raise InvalidInput(f"clip should be a finite number > 0, or None; got {clip!r}.")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
-from eqgan.errors import UnknownName
+from eqgan.errors import InvalidInput, UnknownName
 from eqgan.gan.divergences import FDivergence, JensenShannon, Measured
 from eqgan.gan.loss_sensitive import GeneralizedLossSensitive, LossSensitive
 from eqgan.gan.objective import Objective, check_clip, check_weight
@@ -191,11 +191,17 @@ def as_objective(objective: ObjectiveLike) -> Objective:
 
     Raises:
         UnknownName: No objective has that name; the closest is named.
+        InvalidInput: Neither a name nor an instance.
     """
     if isinstance(objective, Objective):
         return objective
+    if not isinstance(objective, str):
+        raise InvalidInput(
+            "objective should be a name, or an instance such as eqgan.gan.objectives.Hinge(); got "
+            f"{objective!r}."
+        )
     if objective not in OBJECTIVES:
-        raise UnknownName.of("objective", str(objective), OBJECTIVES)
+        raise UnknownName.of("objective", objective, OBJECTIVES)
     if objective in ("wasserstein", "loss_sensitive"):
         # Without a bound the discriminator's best response is infinite.
         return Wasserstein(clip=0.1) if objective == "wasserstein" else LossSensitive(clip=0.1)
