@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eqgan import data
+from eqgan.data.given import as_data
 from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.gan.metrics import modes
 
@@ -307,3 +308,10 @@ def test_numbers_of_numpy_are_numbers_and_seeds_are_whole() -> None:
             data.swiss_roll(5, seed=seed)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="n should be a whole number"):
         data.ring(True)
+
+
+def test_an_array_that_may_not_be_written_to_serves_as_data() -> None:
+    """What a DataFrame hands out; torch warns of it, and warnings are errors here."""
+    fixed = np.ones((3, 2))
+    fixed.flags.writeable = False
+    assert torch.equal(as_data(fixed, torch.device("cpu"), torch.float32), torch.ones(3, 2))

@@ -60,7 +60,8 @@ def _as_tensor(data: Any) -> Tensor:
             "its .samples."
         )
     try:
-        tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data))
+        # Memory that may not be written to (a DataFrame's) is copied: torch warns of it.
+        tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.require(data, None, "W"))
     except (TypeError, ValueError) as error:
         raise InvalidInput(
             f"data should be a tensor, an array or a Dataset; got {type(data).__name__}."
