@@ -214,8 +214,11 @@ def _searched(game: Game, z: Profile, oracle: Oracle, seed: int, batches: int) -
             [_most(game, z, r, player, lower[player]) for player, r in enumerate(responses)]
         )
     spread = gains.sum(1)
-    # One sample of a stochastic game says nothing about its error: NaN.
-    error = spread.std(0) / math.sqrt(len(samples)) if game.stochastic else 0 * spread[0]
+    error = torch.zeros_like(spread[0])
+    if game.stochastic:
+        # One sample says nothing about its error, and torch warns where it is asked.
+        alone = torch.full_like(error, math.nan)
+        error = spread.std(0) / math.sqrt(len(samples)) if len(samples) > 1 else alone
     return Certificate(
         lower,
         upper,
