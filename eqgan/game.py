@@ -19,6 +19,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.linearisation import Linearisation
+from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.spaces import Space
 from eqgan.whole import as_seed
@@ -329,10 +330,7 @@ class ZeroSumGame(Game):
         Returns:
             Shape `(K, L)`.
         """
-        pair = torch.func.vmap(
-            torch.func.vmap(lambda x, y: self.payoff(Profile((x, y)), batch), (None, 0)), (0, None)
-        )
-        table: Tensor = pair(xs, ys)
+        table: Tensor = over_pairs(lambda x, y: self.payoff(Profile((x, y)), batch), xs, ys)
         return table
 
     def pair_losses(self, xs: Strategy, ys: Strategy, batch: Any = None) -> tuple[Tensor, Tensor]:
@@ -340,10 +338,7 @@ class ZeroSumGame(Game):
         if self.trains_on_payoff:
             table = self.pair_payoffs(xs, ys, batch)
             return (table, -table) if self.receiver == 1 else (-table, table)
-        pair = torch.func.vmap(
-            torch.func.vmap(lambda x, y: self.losses(Profile((x, y)), batch), (None, 0)), (0, None)
-        )
-        mine, theirs = pair(xs, ys)
+        mine, theirs = over_pairs(lambda x, y: self.losses(Profile((x, y)), batch), xs, ys)
         return mine, theirs
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -258,3 +259,39 @@ def test_default_steps_follow_the_curvature() -> None:
     assert run.certificate.nash_conv < 1e-3  # type: ignore[operator]
     saddle = ContinuousGame(lambda x, y: x**2 + 3 * x * y - y**2)
     assert eqgan.solve(saddle, tol=1e-6).certificate.nash_conv < 1e-6  # type: ignore[operator]
+
+
+def test_payoffs_that_branch_are_mixed_pair_by_pair() -> None:
+    """torch cannot ask for all pairs at once what is said with an if."""
+    bent = ContinuousGame(lambda x, y: (x - y) ** 2 if x > y else (y - x) ** 2)
+    z = Mixed(HIDE, (2, 3)).random(HIDE.generator(0))
+    for game in (HIDE, bent):
+        mix = Mixed(game, (2, 3))
+        assert torch.equal(mix.payoff_table(z), Mixed(HIDE, (2, 3)).payoff_table(z))
+        assert mix.operator(z).equal(Mixed(HIDE, (2, 3)).operator(z))
+
+
+class Branching(nn.Linear):
+    """Looks at its weights with an if, as no transform of torch's can."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = super().forward(x)
+        return output if bool(self.weight.isfinite().all()) else -output
+
+
+@pytest.mark.parametrize(("device", "penalty"), [("cpu", 10.0), ("elsewhere", 0.0)])
+def test_networks_that_branch_play_in_mixtures(device: str, penalty: float) -> None:
+    """With a penalty on the processor, and without one as on a GPU, where networks run at once."""
+    objective = eqgan.gan.objectives.Wasserstein(penalty=penalty)
+    critic, plain = Branching(2, 1), nn.Linear(2, 1)
+    plain.load_state_dict(critic.state_dict())
+    data, generator, losses = torch.randn(50, 2), nn.Linear(2, 2), []
+    for discriminator in (critic, plain):
+        gan = GAN(generator, discriminator, data, 2, objective)
+        mix = Mixed(gan, (2, 3))
+        z, batch = mix.random(mix.generator(0)), mix.sample(mix.generator(1))
+        if device == "elsewhere":
+            gan.device = SimpleNamespace(type=device)  # type: ignore[assignment]
+        xs, ys = select(z, "atoms")
+        losses.append(torch.stack(gan.pair_losses(xs, ys, batch)))
+    torch.testing.assert_close(*losses)

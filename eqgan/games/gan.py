@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
 from eqgan.gan.collapse import PROBES, SHOWN, collapse, total_variance
 from eqgan.gan.objectives import ObjectiveLike, as_objective
+from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Box
 from eqgan.whole import as_whole
@@ -308,22 +310,24 @@ class GAN(NetworkGame):
         """Return what each of the stacked networks `(K, d)` makes of one input, `(K, ...)`."""
         network = self.networks[player]
         assert isinstance(strategies, Tensor)
-        if self.device.type == "cpu":
-            # One by one their activations stay in the processor's cache; all at once they do not.
-            return torch.stack([network.run(row, inputs) for row in network.rows(strategies)])
-        run = vmap(lambda p: network.run(p.values(), inputs))
-        found: Tensor = run(network.split(strategies))
-        return found
+        if self.device.type != "cpu":
+            run = vmap(lambda p: network.run(p.values(), inputs))
+            # A network may branch on values, or have layers that torch has no rule for.
+            with suppress(RuntimeError):
+                found: Tensor = run(network.split(strategies))
+                return found
+        # One by one their activations stay in a processor's cache; all at once they do not.
+        return torch.stack([network.run(row, inputs) for row in network.rows(strategies)])
 
     def _penalty_table(self, fakes: Tensor, ys: Strategy, batch: GanBatch) -> Tensor:
         discriminator = self.networks[1]
         assert isinstance(ys, Tensor)
 
-        def one(parameters: dict[str, Tensor], fake: Tensor) -> Tensor:
+        def one(fake: Tensor, parameters: dict[str, Tensor]) -> Tensor:
             values = parameters.values()
             return self._penalty(lambda s: discriminator.run(values, s), batch, fake)
 
-        table: Tensor = vmap(vmap(one, (0, None)), (None, 0))(discriminator.split(ys), fakes)
+        table: Tensor = over_pairs(one, fakes, discriminator.split(ys))
         return table
 
     # -- what people want from a trained GAN ----------------------------------------------------
