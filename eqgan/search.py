@@ -202,7 +202,7 @@ def _choose(better: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
 def cost_gradient(game: Game, z: Profile, player: int, batch: Any) -> Strategy:
     """Return the gradient of what `player` truly pays in its own strategy."""
     mine = Profile((z[player],)).attached()
-    cost = game.cost(z.replace(player, mine[0]), player, batch)
-    return mine.with_leaves(torch.autograd.grad(cost.sum(), mine.leaves(), materialize_grads=True))[
-        0
-    ]
+    cost = game.cost(z.replace(player, mine[0]), player, batch).sum()
+    if not cost.requires_grad:  # What the player does is all the same.
+        return mine.map(torch.zeros_like).detach()[0]
+    return mine.with_leaves(torch.autograd.grad(cost, mine.leaves(), materialize_grads=True))[0]

@@ -190,3 +190,10 @@ def test_gaps_on_held_out_data_do_not_reward_learning_the_data_by_heart(mixed: b
 def test_held_out_data_should_be_like_the_data() -> None:
     with pytest.raises(eqgan.InvalidInput, match=r"like the data, of shape \(2,\); got \(3,\)"):
         GAN(nn.Linear(1, 2), nn.Linear(2, 1), torch.zeros(5, 2), 1, holdout=torch.zeros(5, 3))
+
+
+def test_a_player_to_whom_all_is_the_same_gains_nothing() -> None:
+    game = eqgan.games.ContinuousGame(lambda x, y: x**2)
+    certificate = eqgan.certify(game, ([0.5], [0.0]), GradientOracle(steps=100))
+    assert certificate.regrets["maximizer"] == 0
+    assert certificate.nash_conv == pytest.approx(0.25, abs=1e-4)
