@@ -214,7 +214,32 @@ def test_fictitious_play_searches_grids_where_it_can() -> None:
         eqgan.solve(Mixed(ring_gan(), (2, 2)), FictitiousPlay(eqgan.GridOracle()), max_steps=1)
 
 
+def ring_pair() -> tuple[Mixed, eqgan.Profile]:
+    mix = Mixed(ring_gan(), (2, 2))
+    return mix, mix.initial(mix.generator(0))
+
+
+def table_of_one() -> Tensor:
+    mix, _ = ring_pair()
+    return mix.payoff_table(mix.base.initial(mix.generator(0)), mix.sample(mix.generator(0)))
+
+
 WRONG = {
+    "how many": (lambda: (lambda mix, z: mix.generate(z, -1))(*ring_pair()), "n should be a whole"),
+    "half a sample": (lambda: (lambda mix, z: mix.generate(z, 2.5))(*ring_pair()), "n should be a"),  # type: ignore[arg-type]
+    "no batch": (
+        lambda: (lambda mix, z: mix.payoff_table(z))(*ring_pair()),
+        "that of a batch.*got NoneType",
+    ),
+    "no batch of losses": (
+        lambda: (lambda mix, z: mix.losses(z))(*ring_pair()),
+        "that of a batch.*got NoneType",
+    ),
+    "no mixture's profile": (table_of_one, "A strategy of a mixture is .* got a tensor of shape"),
+    "a mixture's profile": (
+        lambda: (lambda mix, z: mix.base.payoff(z, mix.sample(mix.generator(0))))(*ring_pair()),
+        "plays one vector of .* parameters; got a mixture's strategy",
+    ),
     "no function": (lambda: ContinuousGame(3), "f should be a function"),  # type: ignore[arg-type]
     "upside down": (lambda: ContinuousGame(lambda x, y: x, (1.0, -1.0)), "low <= high"),
     "one number": (lambda: ContinuousGame(lambda x, y: x, 1.0), "min_box should be a pair"),  # type: ignore[arg-type]

@@ -217,11 +217,7 @@ class GAN(NetworkGame):
 
     def payoff(self, z: Profile, batch: Any = None) -> Tensor:
         """Return what the generator pays the discriminator on `batch`."""
-        if batch is None:
-            raise InvalidInput(
-                "A GAN's payoff is that of a batch: payoff(z, game.sample(rng)), with "
-                "rng = game.generator(0). eqgan.certify averages over many."
-            )
+        _check_batch(batch)
         discriminator = self.player(1, z[1])
         fake = self.player(0, z[0])(batch.noise)
         real, scores = discriminator(batch.real), discriminator(fake)
@@ -250,6 +246,7 @@ class GAN(NetworkGame):
         """Return the training signals of generator and discriminator."""
         if self.trains_on_payoff:
             return super().losses(z, batch)
+        _check_batch(batch)
         return self._losses(self.player(1, z[1]), self.player(0, z[0])(batch.noise), batch)
 
     def facing(
@@ -259,6 +256,7 @@ class GAN(NetworkGame):
         own = type(self).losses is GAN.losses and type(self).payoff is GAN.payoff
         if player == 0 or not own:
             return super().facing(z, player, batch)
+        _check_batch(batch)
         fake = self.player(0, z[0])(batch.noise)
         return lambda strategy: self._losses(self.player(1, strategy), fake, batch)
 
@@ -277,6 +275,7 @@ class GAN(NetworkGame):
 
     def pair_payoffs(self, xs: Strategy, ys: Strategy, batch: Any = None) -> Tensor:
         """Return the payoff of every generator against every discriminator, `(K, L)`."""
+        _check_batch(batch)
         real, fake = self._scores(self._each(0, xs, batch.noise), ys, batch)
         return self.objective.payoff(real, fake).t()
 
@@ -284,6 +283,7 @@ class GAN(NetworkGame):
         """Return both players' training losses for every pair, each `(K, L)`."""
         if self.trains_on_payoff:
             return super().pair_losses(xs, ys, batch)
+        _check_batch(batch)
         fakes = self._each(0, xs, batch.noise)
         real, fake = self._scores(fakes, ys, batch)
         mine = self.objective.generator_loss(fake).t()
@@ -385,6 +385,14 @@ class GAN(NetworkGame):
                 f"The generator cannot make {len(noise)} samples at once ({error}); BatchNorm in "
                 "training mode needs several: call .eval() on it, or use GroupNorm."
             ) from error
+
+
+def _check_batch(batch: Any) -> None:
+    if getattr(batch, "noise", None) is None:
+        raise InvalidInput(
+            "A GAN's payoff is that of a batch: payoff(z, game.sample(rng)), with rng = "
+            f"game.generator(0); got {type(batch).__name__}. eqgan.certify averages over many."
+        )
 
 
 def _apart(real: Tensor, fake: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from eqgan.gan.collapse import collapse
 from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
 from eqgan.spaces import Simplex, Space
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole, is_whole
 
 MOST = 10**6
 """Atoms of a player: more than these would take minutes to draw, and no solver could use them."""
@@ -226,6 +226,7 @@ class Mixed(ZeroSumGame):
         """
         if not isinstance(self.base, GAN):
             raise UnsupportedGame(f"Only GANs generate samples; got {type(self.base).__name__}.")
+        n = as_whole("n", n, 0)
         z, rng = self.as_profile(z), self.generator(seed)
         weights, atoms = _part(z[0], "weights"), _part(z[0], "atoms")
         samples = torch.empty((n, *self.base.data.shape[1:]), **self.options)
@@ -269,7 +270,11 @@ def join(weights: Profile, atoms: Profile) -> Profile:
 
 
 def _part(strategy: Strategy, name: str) -> Tensor:
-    assert not isinstance(strategy, Tensor)
+    if isinstance(strategy, Tensor):
+        raise InvalidInput(
+            'A strategy of a mixture is {"weights": (K,), "atoms": (K, d)}; got a tensor of shape '
+            f"{tuple(strategy.shape)}. mixed.pure(strategy) is the mixture of one."
+        )
     return strategy[name]
 
 

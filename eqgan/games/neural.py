@@ -5,7 +5,7 @@ A network plays as one flat vector of parameters (`eqgan.games.network`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -120,7 +120,11 @@ class NetworkGame(ZeroSumGame):
     def player(self, player: int, strategy: Strategy) -> Player:
         """Return `player`'s network with the parameters in `strategy`, as a function."""
         network = self.networks[player]
-        assert isinstance(strategy, Tensor)
+        if not isinstance(strategy, Tensor):
+            raise InvalidInput(
+                f"The {self.players[player]} plays one vector of {network.size:,} parameters; got "
+                f"{_kind(strategy)}."
+            )
         if strategy.dtype is not self.dtype:
             raise InvalidInput(
                 f"The {self.players[player]}'s parameters are {strategy.dtype}, the game is "
@@ -170,6 +174,10 @@ class NetworkGame(ZeroSumGame):
         assert isinstance(x, Tensor)
         assert isinstance(y, Tensor)
         return self.networks[0].to_module(x), self.networks[1].to_module(y)
+
+
+def _kind(strategy: Any) -> str:
+    return "a mixture's strategy" if isinstance(strategy, Mapping) else type(strategy).__name__
 
 
 class NeuralGame(NetworkGame):
