@@ -239,16 +239,18 @@ def test_batch_norm_in_evaluation_mode_keeps_its_statistics() -> None:
 def test_parts_of_a_vector_are_views_whose_gradients_join_at_every_order() -> None:
     network = Network(mlp([2, 3, 1]))
     vector = network.vector().double().requires_grad_()
-    parts = network.split(vector)
-    assert all(part.data_ptr() >= vector.data_ptr() for part in parts.values())
-    value = sum((part**3).sum() for part in list(parts.values())[1:])
+    parts = network.parts(vector)
+    assert all(part.data_ptr() >= vector.data_ptr() for part in parts)
+    value = sum((part**3).sum() for part in parts[1:])
     (slope,) = torch.autograd.grad(value, vector, create_graph=True)
     (curve,) = torch.autograd.grad(slope.sum(), vector)
     used = torch.arange(network.size) >= network.sizes[0]
     torch.testing.assert_close(slope, torch.where(used, 3 * vector**2, 0.0))
     torch.testing.assert_close(curve, torch.where(used, 6 * vector, 0.0))
     stack = torch.stack([vector.detach(), 2 * vector.detach()])
-    for row, one in zip(network.rows(stack), stack, strict=True):
-        assert all(map(torch.equal, row, network.split(one).values()))
+    for k, row in enumerate(network.rows(stack)):
+        assert all(map(torch.equal, row, network.parts(stack[k])))
+        assert all(map(torch.equal, row, network.split(stack[k]).values()))
+        assert all(map(torch.equal, row, [part[k] for part in network.split(stack).values()]))
     scores = torch.func.vmap(lambda v: network(v, torch.ones(4, 2)))(stack.float())
     assert scores.shape == (2, 4, 1)

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn.utils import parametrize
 
 from eqgan.errors import InvalidInput
@@ -83,32 +82,38 @@ class Network:
         self.parametrized = any(map(parametrize.is_parametrized, module.modules()))
         self.start = self._flat(module)
         _check_finite(parameters, what)
-        self.shapes = [p.shape for p in parameters.values()]
-        self.blanks = [torch.zeros(()).expand(shape) for shape in self.shapes]
+        self.shapes = [tuple(p.shape) for p in parameters.values()]
         self.sizes = [p.numel() for p in parameters.values()]
         self.size = sum(self.sizes)
         self.dtype, self.device = next(iter(kinds))
 
+    def parts(self, vector: Tensor) -> list[Tensor]:
+        """Return views of a vector `(d,)`, shaped like the parameters, in the order of `names`."""
+        return self._shaped(vector.split_with_sizes(self.sizes))
+
+    def rows(self, stack: Tensor) -> list[list[Tensor]]:
+        """Return what `parts` returns for each vector in a stack `(K, d)`, split by one node."""
+        parts, count = stack.reshape(-1).split_with_sizes(self.sizes * len(stack)), len(self.sizes)
+        return [self._shaped(parts[i : i + count]) for i in range(0, len(parts), count)]
+
+    def _shaped(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        # What is to be a vector is one already: a view less is a node of the graph less.
+        return [
+            part if len(shape) == 1 else part.view(shape)
+            for part, shape in zip(parts, self.shapes, strict=True)
+        ]
+
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         """Return views of a vector `(d,)`, or of a stack `(K, d)`, under the parameters' names."""
-        if vector.dim() == 1:
-            return dict(zip(self.names, _views(vector, self.blanks), strict=True))
-        batch = vector.shape[:-1]
-        parts = torch.split(vector, self.sizes, dim=-1)
+        batch, parts = vector.shape[:-1], vector.split_with_sizes(self.sizes, -1)
         return {
             name: part.view(batch + shape)
             for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
         }
 
-    def rows(self, stack: Tensor) -> list[Sequence[Tensor]]:
-        """Return the parameters, in the order of `names`, of each vector in a stack `(K, d)`."""
-        count = len(self.names)
-        views = _views(stack, self.blanks * len(stack))
-        return [views[start : start + count] for start in range(0, len(views), count)]
-
     def __call__(self, vector: Tensor, *inputs: Tensor) -> Tensor:
         """Run the module with the parameters in `vector`."""
-        return self.run(self.split(vector).values(), *inputs)
+        return self.run(self.parts(vector), *inputs)
 
     def run(
         self, parameters: Iterable[Tensor], *inputs: Tensor, known: Computed | None = None
@@ -217,34 +222,6 @@ class Network:
         moved.places = _places(moved.module, self.names)
         moved.device = device
         return moved
-
-
-def _views(vector: Tensor, blanks: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return consecutive views of a vector `(d,)`, or a stack `(K, d)`, shaped like the blanks."""
-    plain = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if not plain:
-        views: tuple[Tensor, ...] = _Views.apply(vector, blanks)  # type: ignore[no-untyped-call]
-        return views
-    parts = torch.split(vector.reshape(-1), [blank.numel() for blank in blanks])
-    return tuple(part.view(blank.shape) for part, blank in zip(parts, blanks, strict=True))
-
-
-class _Views(torch.autograd.Function):
-    """Views of a vector as one node of a graph, where `torch.split` and `view` make one each.
-
-    On small networks those cost a twentieth of a step. (With a rule for `vmap` the call would cost
-    more than it saves.)
-    """
-
-    @staticmethod
-    def forward(ctx: Any, vector: Tensor, blanks: list[Tensor]) -> tuple[Tensor, ...]:
-        ctx.shape = vector.shape
-        parts: tuple[Tensor, ...] = _unflatten_dense_tensors(vector.reshape(-1), blanks)  # type: ignore[no-untyped-call]
-        return parts
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _flatten_dense_tensors(gradients).view(ctx.shape), None  # type: ignore[no-untyped-call]
 
 
 def _places(module: nn.Module, names: list[str]) -> list[tuple[int, dict[str, Any], str]]:

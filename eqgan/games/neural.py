@@ -131,7 +131,7 @@ class NetworkGame(ZeroSumGame):
                 f"{self.dtype}; cast them with profile.to({self.dtype})."
             )
         # Split once: a player may be called several times a batch.
-        parameters = network.split(strategy).values()
+        parameters = network.parts(strategy)
         known: Computed = {}
         return lambda *inputs: network.run(parameters, *inputs, known=known)
 
