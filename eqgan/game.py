@@ -358,7 +358,7 @@ class ZeroSumGame(Game):
 def prox(game: Game, z: Profile, d: Profile) -> Profile:
     """Return the profile after every player took the step `d` in its own geometry."""
     steps = zip(game.spaces, z.strategies, d.strategies, strict=True)
-    return Profile(space.prox(s, step) for space, s, step in steps)
+    return Profile([space.prox(s, step) for space, s, step in steps])
 
 
 def require_zero_sum(game: Game, who: str) -> ZeroSumGame:

@@ -76,10 +76,8 @@ class Profile:
 
     def map(self, function: Callable[..., Tensor], *others: Profile) -> Profile:
         """Apply `function` leaf by leaf to this profile and `others` of the same structure."""
-        return Profile(
-            map_strategy(function, *parts)
-            for parts in zip(self.strategies, *(other.strategies for other in others), strict=True)
-        )
+        columns = [self.strategies, *[other.strategies for other in others]]
+        return Profile([map_strategy(function, *parts) for parts in zip(*columns, strict=True)])
 
     def add(self, other: Profile, alpha: float = 1.0) -> Profile:
         """Return ``self + alpha * other`` in one kernel a leaf."""
@@ -114,7 +112,12 @@ class Profile:
     def with_leaves(self, leaves: Iterable[Tensor]) -> Profile:
         """Return a profile of this structure that holds `leaves`, in the order of `leaves()`."""
         rest = iter(leaves)
-        return self.map(lambda _: next(rest))
+        return Profile(
+            [
+                next(rest) if isinstance(s, Tensor) else {name: next(rest) for name in s}
+                for s in self.strategies
+            ]
+        )
 
     def dot(self, other: Profile) -> Tensor:
         """Return the inner product, a 0-dimensional tensor (a batch is summed over too)."""

@@ -221,7 +221,7 @@ class GAN(NetworkGame):
         discriminator = self.player(1, z[1])
         fake = self.player(0, z[0])(batch.noise)
         real, scores = discriminator(batch.real), discriminator(fake)
-        return self.objective.payoff(real.flatten(), scores.flatten())
+        return self.objective.payoff(real.view(-1), scores.view(-1))
 
     def cost(self, z: Profile, player: int, batch: Any = None) -> Tensor:
         """Return what `player` pays; a gradient penalty is the discriminator's alone."""
@@ -261,7 +261,7 @@ class GAN(NetworkGame):
         return lambda strategy: self._losses(self.player(1, strategy), fake, batch)
 
     def _losses(self, discriminator: Player, fake: Tensor, batch: GanBatch) -> tuple[Tensor, ...]:
-        real, scores = discriminator(batch.real).flatten(), discriminator(fake).flatten()
+        real, scores = discriminator(batch.real).view(-1), discriminator(fake).view(-1)
         payoff = self.objective.payoff(real, scores)
         if self.trains_on_payoff:
             return payoff, -payoff

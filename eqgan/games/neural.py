@@ -6,6 +6,7 @@ A network plays as one flat vector of parameters (`eqgan.games.network`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -133,7 +134,7 @@ class NetworkGame(ZeroSumGame):
         # Split once: a player may be called several times a batch.
         parameters = network.parts(strategy)
         known: Computed = {}
-        return lambda *inputs: network.run(parameters, *inputs, known=known)
+        return partial(network.run, parameters, known=known)
 
     @property
     def note(self) -> str:  # type: ignore[override]
