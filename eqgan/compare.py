@@ -62,8 +62,9 @@ def compare(
     """Run every solver on every game, from the same starts and for equal numbers of gradients.
 
     Each run may take ``evaluations // solver.evaluations(game)`` steps; a direct method, which
-    evaluates no gradients, takes one. Runs end early when the tolerance is reached. Equal arguments
-    give equal rows but for `seconds`, whatever `n_jobs` is.
+    evaluates no gradients, takes one. A method whose inner loops end early gets no more steps for
+    it; its row tells what it evaluated. Runs end early when the tolerance is reached. Equal
+    arguments give equal rows but for `seconds`, whatever `n_jobs` is.
 
     Args:
         games: Games by label, or a list of catalog names.

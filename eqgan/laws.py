@@ -296,14 +296,19 @@ def costs_are_told(trial: Trial) -> None:
 
 
 def no_more_is_evaluated_than_told(trial: Trial) -> None:
-    """Steps take no more joint gradients and Jacobian products than `evaluations` says."""
+    """A run takes no more joint gradients and Jacobian products than `spent` says.
+
+    And `spent` says no more than `evaluations` for every step.
+    """
     game, count = counted(trial.game)
     now = trial.begin(game, trial.path[0].z, trial.generator())
-    before = count.total
-    steps = len(trial.run(now, trial.steps, game)) - 1
-    told = steps * trial.solver.evaluations(trial.game)
-    taken = count.total - before
+    count.total = 0.0
+    moments = trial.run(now, trial.steps, game)
+    steps, taken = len(moments) - 1, count.total
+    told = trial.solver.spent(trial.game, moments[-1].state, steps)
     assert taken <= told * (1 + 1e-9), f"{steps} steps evaluate {taken:g}, told are {told:g}"
+    most = steps * trial.solver.evaluations(trial.game)
+    assert told <= most * (1 + 1e-9), f"{steps} steps spend {told:g}, at most {most:g} were told"
 
 
 def hyper_parameters_stay(trial: Trial) -> None:

@@ -115,7 +115,7 @@ def _push(field: list[Tensor], point: list[Tensor], v: list[Tensor]) -> list[Ten
 
 def conjugate_gradient(
     apply: Callable[[Profile], Profile], b: Profile, tolerance: float, iterations: int
-) -> Profile:
+) -> tuple[Profile, int]:
     r"""Return an approximate solution of :math:`A x = b`, `A` symmetric and positive definite.
 
     Args:
@@ -125,7 +125,7 @@ def conjugate_gradient(
         iterations: Stop after so many products with `A`.
 
     Returns:
-        A profile of the structure of `b`.
+        A profile of the structure of `b`, and the number of products.
 
     References:
         Hestenes and Stiefel 1952, Methods of conjugate gradients for solving linear systems.
@@ -133,8 +133,9 @@ def conjugate_gradient(
     Example:
         >>> b = Profile((torch.tensor([2.0]), torch.tensor([4.0])))
         >>> conjugate_gradient(lambda p: p.map(lambda a: 2 * a), b, 1e-6, 5)
-        Profile([1.0], [2.0])
+        (Profile([1.0], [2.0]), 1)
     """
+    products = 0
     x, residual, direction = b.map(torch.zeros_like), b, b
     square = float(residual.dot(residual))
     enough = tolerance**2 * square
@@ -142,7 +143,7 @@ def conjugate_gradient(
         # Neither comparison holds of NaN, which must come out where it went in.
         if square <= enough:
             break
-        image = apply(direction)
+        image, products = apply(direction), products + 1
         curvature = float(direction.dot(image))
         if curvature == 0:
             break
@@ -151,4 +152,4 @@ def conjugate_gradient(
         residual = residual.add(image, -step)
         before, square = square, float(residual.dot(residual))
         direction = residual.add(direction, square / before)
-    return x
+    return x, products

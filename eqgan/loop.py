@@ -194,7 +194,7 @@ class Run:
         output = self.output()
         row = {
             "step": self.step,
-            "evaluations": self.step * self.solver.evaluations(self.game),
+            "evaluations": self.solver.spent(self.game, self.state, self.step),
             "seconds": self.seconds,
         }
         reached = self.measure(output, row)
@@ -291,7 +291,7 @@ class Run:
             message=message,
             trace=Trace(self.rows),
             steps=self.step,
-            evaluations=self.step * self.solver.evaluations(self.game),
+            evaluations=self.solver.spent(self.game, self.state, self.step),
             seconds=self.seconds,
             oracle=self.oracle,
             seed=self.seed,

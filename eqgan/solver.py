@@ -67,8 +67,18 @@ class Solver(ABC, Generic[State]):
         return z
 
     def evaluations(self, game: Game) -> float:
-        """Return how many joint gradients a step evaluates (one counts both players once)."""
+        """Return how many joint gradients a step evaluates (one counts both players once).
+
+        Of steps that differ in cost, return the most: comparisons grant steps by it.
+        """
         return 1.0
+
+    def spent(self, game: Game, state: State, steps: int) -> float:
+        """Return how many joint gradients the `steps` steps that led to `state` evaluated.
+
+        By default each what `evaluations` says; a method that may end a step early counts them.
+        """
+        return steps * self.evaluations(game)
 
     def finished(self, state: State) -> bool:
         """Return whether further steps are useless (direct methods)."""

@@ -63,13 +63,13 @@ class AdaptiveCompetitiveGradient(Competitive[ScaleState]):
         if not 0 < self.eps < math.inf:
             raise InvalidInput(f"eps should be a finite number > 0; got {self.eps!r}.")
 
-    def init(self, game: Game, z: Profile) -> ScaleState:
+    def memory(self, z: Profile) -> ScaleState:
         """Return zero squares."""
         return ScaleState(z.map(torch.zeros_like), 0)
 
-    def scales(self, game: Game, field: Profile, state: ScaleState) -> tuple[Profile, ScaleState]:
+    def scales(self, game: Game, field: Profile, memory: ScaleState) -> tuple[Profile, ScaleState]:
         """Return the rate over the root of the mean square."""
-        squares = state.squares.lerp(field.map(torch.square), 1.0 - self.beta)
-        unbiased = 1.0 - self.beta ** (state.count + 1)
+        squares = memory.squares.lerp(field.map(torch.square), 1.0 - self.beta)
+        unbiased = 1.0 - self.beta ** (memory.count + 1)
         scales = squares.map(lambda v: self.rate / ((v / unbiased).sqrt() + self.eps))
-        return scales, ScaleState(squares, state.count + 1)
+        return scales, ScaleState(squares, memory.count + 1)

@@ -35,6 +35,10 @@ class _Average(Solver[AverageState]):
         """Return what a step of the wrapped solver costs."""
         return self.solver.evaluations(game)
 
+    def spent(self, game: Game, state: AverageState, steps: int) -> float:
+        """Return what the wrapped solver spent."""
+        return self.solver.spent(game, state.inner, steps)
+
     def unsupported(self, game: Game) -> str | None:
         """Return the wrapped solver's reason."""
         return self.solver.unsupported(game)

@@ -71,9 +71,12 @@ class BestSoFar(Solver[BestState]):
 
     def evaluations(self, game: Game) -> float:
         """Return what a step of the wrapped solver costs, and its share of a look."""
-        # Gaps in closed form cost about what the operator does.
-        look = max(1.0, (self.oracle or default_oracle(game)).evaluations)
-        return self.solver.evaluations(game) + look / self.every
+        return self.solver.evaluations(game) + self._look(game) / self.every
+
+    def spent(self, game: Game, state: BestState, steps: int) -> float:
+        """Return what the wrapped solver and the looks at gaps spent."""
+        looks = steps // self.every
+        return self.solver.spent(game, state.inner, steps) + looks * self._look(game)
 
     def unsupported(self, game: Game) -> str | None:
         """Return the oracle's reason, or the wrapped solver's."""
@@ -97,6 +100,10 @@ class BestSoFar(Solver[BestState]):
             if new_gap + self.margin * error < gap:
                 best, gap = proposal, new_gap
         return z, BestState(inner, best, gap, state.steps + 1)
+
+    def _look(self, game: Game) -> float:
+        # Gaps in closed form cost about what the operator does.
+        return max(1.0, (self.oracle or default_oracle(game)).evaluations)
 
     def _gap(self, game: Game, z: Profile) -> tuple[float, float]:
         """Return the gap of the worst game, infinite if there is none, and its standard error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 
@@ -17,11 +17,19 @@ from eqgan.rules import default_rate
 from eqgan.solver import Solver, needs_free_parameters
 from eqgan.whole import as_whole
 
-State = TypeVar("State")
+Memory = TypeVar("Memory")
 
 
 @dataclass(frozen=True)
-class Competitive(Solver[State]):
+class CompetitiveState(Generic[Memory]):
+    """What the learning rates remember, and the steps of all linear solves."""
+
+    memory: Memory
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Competitive(Solver[CompetitiveState[Memory]]):
     """Competitive gradient descent with any learning rates: a linear solve by conjugate gradients.
 
     Args:
@@ -39,13 +47,21 @@ class Competitive(Solver[State]):
         as_whole("iterations", self.iterations, 1)
 
     @abstractmethod
-    def scales(self, game: Game, field: Profile, state: State) -> tuple[Profile, State]:
+    def memory(self, z: Profile) -> Memory:
+        """Return what the learning rates remember before the first step."""
+
+    @abstractmethod
+    def scales(self, game: Game, field: Profile, memory: Memory) -> tuple[Profile, Memory]:
         """Return the learning rate of every parameter."""
 
     def evaluations(self, game: Game) -> float:
         """Return the operator and all products; the linear solve may need fewer."""
         unknowns: int = math.prod(game.spaces[0].shape)
         return 1.0 + PRODUCT * (1 + min(self.iterations, unknowns))
+
+    def spent(self, game: Game, state: CompetitiveState[Memory], steps: int) -> float:
+        """Return the operators and all products."""
+        return steps + PRODUCT * (steps + state.iterations)
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless both players train on one payoff without constraints."""
@@ -56,16 +72,25 @@ class Competitive(Solver[State]):
             )
         return needs_free_parameters(game)
 
+    def init(self, game: Game, z: Profile) -> CompetitiveState[Memory]:
+        """Return the memory before the first step."""
+        return CompetitiveState(self.memory(z), 0)
+
     def step(
-        self, game: Game, z: Profile, state: State, rng: torch.Generator
-    ) -> tuple[Profile, State]:
+        self,
+        game: Game,
+        z: Profile,
+        state: CompetitiveState[Memory],
+        rng: torch.Generator,
+    ) -> tuple[Profile, CompetitiveState[Memory]]:
         """Move to the equilibrium of the local game."""
         here = game.linearise(z, game.sample(rng))
-        scales, state = self.scales(game, here.value, state)
-        return z - self._solve(here, scales), state
+        scales, memory = self.scales(game, here.value, state.memory)
+        d, iterations = self._solve(here, scales)
+        return z - d, CompetitiveState(memory, state.iterations + iterations)
 
-    def _solve(self, here: Linearisation, scales: Profile) -> Profile:
-        """Return d with (P^-1 + J_o) d = F, J_o the Jacobian's blocks off the diagonal."""
+    def _solve(self, here: Linearisation, scales: Profile) -> tuple[Profile, int]:
+        """Solve (P^-1 + J_o) d = F, J_o the Jacobian's blocks off the diagonal; count the steps."""
         first, second = (Profile((s,)) for s in scales)
         f, g = (Profile((s,)) for s in here.value)
         root = first.map(torch.sqrt)
@@ -81,8 +106,9 @@ class Competitive(Solver[State]):
             return u - _times(root, returned)
 
         right = _times(root, f - across(_times(second, g)))
-        d = _times(root, conjugate_gradient(schur, right, self.tolerance, self.iterations))
-        return Profile((d[0], _times(second, g - back(d))[0]))
+        solution, steps = conjugate_gradient(schur, right, self.tolerance, self.iterations)
+        d = _times(root, solution)
+        return Profile((d[0], _times(second, g - back(d))[0])), steps
 
 
 def _times(a: Profile, b: Profile) -> Profile:
@@ -124,10 +150,10 @@ class CompetitiveGradient(Competitive[None]):
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise InvalidInput(f"rate should be a finite number > 0; got {self.rate!r}.")
 
-    def init(self, game: Game, z: Profile) -> None:
-        """Return nothing: a step depends on the profile alone."""
+    def memory(self, z: Profile) -> None:
+        """Return nothing: the rate is always the same."""
 
-    def scales(self, game: Game, field: Profile, state: None) -> tuple[Profile, None]:
+    def scales(self, game: Game, field: Profile, memory: None) -> tuple[Profile, None]:
         """Return the rate for every parameter."""
         rate = float(default_rate(game)) if self.rate is None else self.rate
         return field.map(lambda f: torch.full_like(f, rate)), None

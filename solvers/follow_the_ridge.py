@@ -18,7 +18,15 @@ from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
-class FollowTheRidge(Solver[Any]):
+class RidgeState:
+    """The rule's memory, and the steps of all linear solves."""
+
+    memory: Any
+    iterations: int
+
+
+@dataclass(frozen=True)
+class FollowTheRidge(Solver[RidgeState]):
     r"""Gradient steps, and along the ridge on which the follower's gradient vanishes.
 
     .. math::
@@ -72,18 +80,25 @@ class FollowTheRidge(Solver[Any]):
         halves = (1 if share_payoff(game) else 2) + 1 + 2 * min(self.iterations, unknowns)
         return 1.0 + PRODUCT * halves / 2
 
+    def spent(self, game: Game, state: RidgeState, steps: int) -> float:
+        """Return the operators and all products, half a one each."""
+        halves = (2 if share_payoff(game) else 3) * steps + 2 * state.iterations
+        return steps + PRODUCT * halves / 2
+
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless the strategies are unconstrained."""
         return needs_free_parameters(game)
 
-    def init(self, game: Game, z: Profile) -> Any:
+    def init(self, game: Game, z: Profile) -> RidgeState:
         """Return the rule's memory."""
-        return (self.rule or default_rule(game)).init(z)
+        return RidgeState((self.rule or default_rule(game)).init(z), 0)
 
-    def step(self, game: Game, z: Profile, state: Any, rng: torch.Generator) -> tuple[Profile, Any]:
+    def step(
+        self, game: Game, z: Profile, state: RidgeState, rng: torch.Generator
+    ) -> tuple[Profile, RidgeState]:
         """Take one step."""
         here, follower = game.linearise(z, game.sample(rng)), self.follower
-        d, state = (self.rule or default_rule(game)).direction(here.value, state)
+        d, memory = (self.rule or default_rule(game)).direction(here.value, state.memory)
 
         def curvature(v: Profile) -> Profile:
             return Profile((here.block(follower, follower, v[0]),))
@@ -93,6 +108,6 @@ class FollowTheRidge(Solver[Any]):
 
         drift = Profile((here.block(follower, 1 - follower, d[1 - follower]),))
         right = curvature(drift)
-        ridge = conjugate_gradient(damped, right, self.tolerance, self.iterations)
+        ridge, iterations = conjugate_gradient(damped, right, self.tolerance, self.iterations)
         d = d.replace(follower, (Profile((d[follower],)) - ridge)[0])
-        return prox(game, z, d), state
+        return prox(game, z, d), RidgeState(memory, state.iterations + iterations)

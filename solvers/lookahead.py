@@ -68,6 +68,10 @@ class Lookahead(Solver[LookaheadState]):
         """Return what a step of the wrapped solver costs."""
         return self.solver.evaluations(game)
 
+    def spent(self, game: Game, state: LookaheadState, steps: int) -> float:
+        """Return what the wrapped solver spent."""
+        return self.solver.spent(game, state.inner, steps)
+
     def unsupported(self, game: Game) -> str | None:
         """Return the wrapped solver's reason, or that it takes no steps to look ahead of."""
         if self.solver.direct:

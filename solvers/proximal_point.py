@@ -16,7 +16,15 @@ from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
-class ProximalPoint(Solver[Any]):
+class ProximalState:
+    """The rule's memory, and the gradients so far."""
+
+    memory: Any
+    gradients: int
+
+
+@dataclass(frozen=True)
+class ProximalPoint(Solver[ProximalState]):
     r"""Step with the gradient of where the step ends.
 
     .. math:: z_{t+1} = \mathrm{prox}_{z_t}(\eta F(z_{t+1}))
@@ -61,22 +69,30 @@ class ProximalPoint(Solver[Any]):
         """Return the inner loop's limit; it may need fewer."""
         return float(self.iterations)
 
+    def spent(self, game: Game, state: ProximalState, steps: int) -> float:
+        """Return the gradients of all inner loops."""
+        return float(state.gradients)
+
     def unsupported(self, game: Game) -> str | None:
         """Return a reason for a batch, whose games would need inner loops of their own."""
         if game.batch_shape:
             return f"its inner loop serves one game; this is a batch of {game.batch_shape}"
         return None
 
-    def init(self, game: Game, z: Profile) -> Any:
+    def init(self, game: Game, z: Profile) -> ProximalState:
         """Return the rule's memory."""
-        return (self.rule or default_rule(game)).init(z)
+        return ProximalState((self.rule or default_rule(game)).init(z), 0)
 
-    def step(self, game: Game, z: Profile, state: Any, rng: torch.Generator) -> tuple[Profile, Any]:
+    def step(
+        self, game: Game, z: Profile, state: ProximalState, rng: torch.Generator
+    ) -> tuple[Profile, ProximalState]:
         """Take one step."""
         rule, batch = self.rule or default_rule(game), game.sample(rng)
-        w, memory, theta, first, before = z, state, 1.0, None, float("inf")
-        for _ in range(self.iterations):
-            d, memory = rule.direction(game.operator(w, batch), state)
+        w, memory, theta, first, before = z, state.memory, 1.0, None, float("inf")
+        gradients = 0
+        while gradients < self.iterations:
+            d, memory = rule.direction(game.operator(w, batch), state.memory)
+            gradients += 1
             difference = prox(game, z, d) - w
             size = float(difference.norm())
             # A convex combination of points of the sets.
@@ -85,4 +101,4 @@ class ProximalPoint(Solver[Any]):
             first = size if first is None else first
             if size <= self.tolerance * first:
                 break
-        return w, memory
+        return w, ProximalState(memory, state.gradients + gradients)

@@ -17,11 +17,21 @@ from eqgan.whole import is_whole
 
 @dataclass(frozen=True)
 class RestartState:
-    """The wrapped solver's memory, the gap at the last restart, and the number of steps."""
+    """Where a run stands.
+
+    Attributes:
+        inner: The wrapped solver's memory.
+        gap: The gap at the last restart.
+        steps: Steps so far.
+        begun: The step of the last restart.
+        spent: Joint gradients that the wrapped solver had evaluated by then.
+    """
 
     inner: Any
     gap: float
     steps: int
+    begun: int
+    spent: float
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,11 @@ class Restarted(Solver[RestartState]):
         """Return what a step of the wrapped solver costs, and its share of a look at the gap."""
         return self.solver.evaluations(game) + 1.0 / self.every
 
+    def spent(self, game: Game, state: RestartState, steps: int) -> float:
+        """Return what the wrapped solver and the looks at gaps spent."""
+        since = self.solver.spent(game, state.inner, steps - state.begun)
+        return state.spent + since + steps // self.every
+
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless gaps are exact and cheap, or the wrapped solver's reason."""
         if game.regrets(game.initial(game.generator(0))) is None:
@@ -74,20 +89,22 @@ class Restarted(Solver[RestartState]):
 
     def init(self, game: Game, z: Profile) -> RestartState:
         """Return the wrapped solver's memory."""
-        return RestartState(self.solver.init(game, z), _gap(game, z), 0)
+        return RestartState(self.solver.init(game, z), _gap(game, z), 0, 0, 0.0)
 
     def step(
         self, game: Game, z: Profile, state: RestartState, rng: torch.Generator
     ) -> tuple[Profile, RestartState]:
         """Step the wrapped solver; every so often see whether to start afresh."""
         z, inner = self.solver.step(game, z, state.inner, rng)
-        gap, steps = state.gap, state.steps + 1
+        gap, steps, begun, spent = state.gap, state.steps + 1, state.begun, state.spent
         if steps % self.every == 0:
             proposal = self.solver.output(z, inner)
             reached = _gap(game, proposal)
             if reached <= self.shrink * gap:
+                spent += self.solver.spent(game, inner, steps - begun)
                 z, inner, gap = proposal, self.solver.init(game, proposal), reached
-        return z, RestartState(inner, gap, steps)
+                begun = steps
+        return z, RestartState(inner, gap, steps, begun, spent)
 
     def output(self, z: Profile, state: RestartState) -> Profile:
         """Return the wrapped solver's proposal."""

@@ -114,6 +114,10 @@ class SupportPolish(Solver[PolishState]):
         """Return what a step of the wrapped solver costs, and its share of looks at two gaps."""
         return self.solver.evaluations(game) + 2.0 / self.every
 
+    def spent(self, game: Game, state: PolishState, steps: int) -> float:
+        """Return what the wrapped solver and the looks at gaps spent."""
+        return self.solver.spent(game, state.inner, steps) + 2 * (steps // self.every)
+
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless `game` is a matrix game that the wrapped solver takes."""
         if not isinstance(game, MatrixGame):

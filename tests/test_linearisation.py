@@ -143,11 +143,11 @@ def test_conjugate_gradients_solve_stop_at_zero_and_pass_nan_on() -> None:
     def apply(v: Profile) -> Profile:
         return v.map(lambda leaf: a @ leaf)
 
-    x = conjugate_gradient(apply, Profile((b,)), 1e-12, 20)
+    x, _ = conjugate_gradient(apply, Profile((b,)), 1e-12, 20)
     torch.testing.assert_close(flat(x), torch.linalg.solve(a, b))
-    zero = conjugate_gradient(apply, Profile((0 * b,)), 0.0, 20)
-    assert float(zero.norm()) == 0.0
-    assert not conjugate_gradient(apply, Profile((b * math.nan,)), 1e-6, 20).is_finite()
+    zero, products = conjugate_gradient(apply, Profile((0 * b,)), 0.0, 20)
+    assert (float(zero.norm()), products) == (0.0, 0)
+    assert not conjugate_gradient(apply, Profile((b * math.nan,)), 1e-6, 20)[0].is_finite()
 
 
 # -- every method beside its formula in dense matrices -------------------------------------------
