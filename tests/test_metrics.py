@@ -220,6 +220,18 @@ WRONG = {
     "no neighbour": (lambda: neighbours(torch.zeros(9, 2), torch.zeros(9, 2), 0), "k should be"),
     "listed means": (lambda: modes(torch.zeros(9, 2), [[0, 0]], 0.1), "got .9, 2. and list"),  # type: ignore[arg-type]
     "worded std": (lambda: modes(torch.zeros(9, 2), torch.zeros(3, 2), "small"), "std='small'"),  # type: ignore[arg-type]
+    "bytes": (
+        lambda: train_classifier(torch.zeros(5, 1, 8, 8).byte(), torch.zeros(5).long()),
+        "floating numbers .* of torch.uint8",
+    ),
+    "no images": (
+        lambda: train_classifier(torch.zeros(0, 1, 8, 8), torch.zeros(0).long()),
+        "at least one",
+    ),
+    "negative labels": (
+        lambda: train_classifier(torch.zeros(5, 1, 8, 8), torch.full((5,), -1)),
+        "labels from 0 on; the least is -1",
+    ),
     "labels": (
         lambda: train_classifier(torch.zeros(5, 1, 8, 8), torch.zeros(5)),
         "whole labels",

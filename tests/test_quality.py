@@ -125,6 +125,23 @@ def test_a_classifier_of_labelled_images_serves() -> None:
 
 
 WRONG = {
+    "dropout": (
+        lambda: Quality(DATA.samples, nn.Sequential(nn.Linear(2, 4), nn.Dropout())),
+        r"features should answer the same each time; its Dropout .* Call \.eval\(\)",
+    ),
+    "batch norm's method": (
+        lambda: Quality(DATA, classifier=nn.BatchNorm1d(2).forward),
+        "classifier should answer the same each time; its BatchNorm1d",
+    ),
+    "NaN": (lambda: Quality(torch.full((50, 2), math.nan)), "got torch.float32 with NaN"),
+    "bytes": (
+        lambda: Quality(torch.zeros(50, 1, 8, 8, dtype=torch.uint8)),
+        r"got torch.uint8\. Images of bytes become",
+    ),
+    "arrays for logits": (
+        lambda: Quality(DATA, classifier=lambda x: x.numpy()).measure(torch.zeros(50, 2)),  # type: ignore[arg-type,return-value]
+        "tensor of logits .* got ndarray",
+    ),
     "reference": (lambda: Quality([1.0]), "compares with a GaussianMixture"),  # type: ignore[arg-type]
     "few": (lambda: Quality(torch.zeros(5, 2)), r"got \(5, 2\)"),
     "features": (lambda: Quality(DATA, features=3), "should be functions of samples"),  # type: ignore[arg-type]

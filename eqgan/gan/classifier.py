@@ -84,6 +84,15 @@ def train_classifier(
             "train_classifier expects images (N, channels, height, width) and whole labels (N,); "
             f"got {tuple(images.shape)} and {tuple(labels.shape)} of {labels.dtype}."
         )
+    if not (images.is_floating_point() and len(images) and bool(torch.isfinite(images).all())):
+        raise InvalidInput(
+            "train_classifier expects finite floating numbers for images, at least one; got "
+            f"{tuple(images.shape)} of {images.dtype}. Bytes become images.float() / 127.5 - 1."
+        )
+    if bool((labels < 0).any()):
+        raise InvalidInput(
+            f"train_classifier expects labels from 0 on; the least is {int(labels.min())}."
+        )
     epochs, seed = as_whole("epochs", epochs, 1), as_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(seed)

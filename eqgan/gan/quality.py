@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqgan.data import GaussianMixture, Streamed
 from eqgan.data.given import Data
@@ -38,6 +38,9 @@ COLLAPSED = 1e-3
 
 SUBSETS = 10
 """Of the kernel distance, where there is more than one."""
+
+CHANGING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+"""Layers that draw numbers, or look at the rest of a batch, unless they are told to evaluate."""
 
 LEAST = 10
 """Samples, for five neighbours and for ten parts of a score."""
@@ -96,6 +99,8 @@ class Quality:
         self.samples, self.every = as_whole("samples", samples, LEAST), as_whole("every", every, 1)
         if any(f is not None and not callable(f) for f in (features, classifier)):
             raise InvalidInput("features and classifier should be functions of samples, or None.")
+        _check_evaluates(features, "features")
+        _check_evaluates(classifier, "classifier")
         if features is not None and isinstance(reference, GaussianMixture):
             raise InvalidInput(
                 "Modes of a GaussianMixture are counted in the samples themselves: leave out "
@@ -151,8 +156,8 @@ class Quality:
             }
         if self.classifier is not None:
             logits = self.classifier(fake)
-            finite = bool(torch.isfinite(logits).all())
-            numbers[SCORE] = classifier_score(logits).mean if finite else math.nan
+            broken = isinstance(logits, Tensor) and not bool(torch.isfinite(logits).all())
+            numbers[SCORE] = math.nan if broken else classifier_score(logits).mean
         numbers[SPREAD] = _variance(fake) / self.variance if self.variance else math.nan
         return numbers
 
@@ -172,6 +177,19 @@ def _variance(samples: Tensor) -> float:
     return float(samples.double().flatten(1).var(0).sum())
 
 
+def _check_evaluates(function: Callable[[Tensor], Tensor] | None, name: str) -> None:
+    """Raise if a function is, or belongs to, a network whose answers change from call to call."""
+    network = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
+    if not isinstance(network, nn.Module):
+        return
+    for part in network.modules():
+        if isinstance(part, CHANGING) and part.training:
+            raise InvalidInput(
+                f"{name} should answer the same each time; its {type(part).__name__} is in "
+                "training mode. Call .eval() on the network."
+            )
+
+
 def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
     known = isinstance(reference, Tensor | Streamed)
     if not known or len(reference.shape) < 2 or len(reference) < LEAST:
@@ -182,4 +200,11 @@ def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
         )
     rng = torch.Generator().manual_seed(seed)
     rows = torch.randperm(len(reference), generator=rng)[:samples]
-    return reference.index_select(0, rows.to(reference.device)).detach()
+    chosen = reference.index_select(0, rows.to(reference.device)).detach()
+    if not (chosen.is_floating_point() and bool(torch.isfinite(chosen).all())):
+        raise InvalidInput(
+            "Quality's real samples should be finite floating numbers on the generator's scale; "
+            f"got {chosen.dtype}{' with NaN or infinite entries' * chosen.is_floating_point()}. "
+            "Images of bytes become data.float() / 127.5 - 1 for a generator that ends in tanh."
+        )
+    return chosen
