@@ -202,9 +202,19 @@ def test_a_module_that_could_not_learn_or_play_is_refused_at_once(case: str) -> 
         linear_gan(build(), nn.Linear(2, 1))
 
 
-def test_no_gradient_mode_of_the_caller_is_taken_for_a_module_that_cannot_learn() -> None:
-    with torch.no_grad():
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_callers_who_turned_gradients_off_are_served(off) -> None:  # type: ignore[no-untyped-def]
+    with off():
         linear_gan(nn.Linear(2, 2), nn.Linear(2, 1))
+        eqgan.games.NeuralGame(
+            nn.Linear(1, 1),
+            nn.Linear(1, 1),
+            lambda g, d, h: (d(h + 1) - d(g(h))).mean(),
+            sample=lambda rng: torch.randn(8, 1, generator=rng),
+        )
+        assert eqgan.games.ContinuousGame(lambda x, y: x * y).lipschitz == 1
+        images, labels = torch.zeros(9, 1, 8, 8), torch.arange(9) % 2
+        eqgan.gan.classifier.train_classifier(images, labels, epochs=1)
 
 
 def test_two_threads_do_not_disturb_each_other() -> None:

@@ -104,7 +104,9 @@ class ContinuousGame(ZeroSumGame):
             return self.given_lipschitz
         rng = self.generator(0)
         try:
-            steepest = max(self._steepness(self.random(rng)) for _ in range(LOOKS))
+            # Gradients are needed, wherever the caller has turned them off.
+            with torch.inference_mode(False):
+                steepest = max(self._steepness(self.random(rng)) for _ in range(LOOKS))
         except RuntimeError:  # autograd cannot differentiate f twice
             return None
         return steepest if 0 < steepest < math.inf else None

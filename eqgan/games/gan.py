@@ -133,6 +133,7 @@ class GAN(NetworkGame):
             for network in self.networks:
                 network.autocast = torch.bfloat16
 
+    @torch.inference_mode(False)  # No gradient is to be had of what is made in inference mode.
     def _check_shapes(self) -> None:
         x, y = (network.vector() for network in self.networks)
         noise = torch.zeros(2, self.noise_dim, dtype=self.dtype, device=self.device)
@@ -155,12 +156,8 @@ class GAN(NetworkGame):
                 "The discriminator should give one number a sample, (2,) or (2, 1): "
                 f"{shapes}, and it gives {tuple(scores.shape)}."
             )
-
-        def judge(z: Profile) -> Tensor:
-            return self.player(1, z[1])(self.player(0, z[0])(noise))
-
-        self.check_repeatable(judge)
-        self.check_differentiable(judge)
+        for check in (self.check_repeatable, self.check_differentiable):
+            check(lambda z: self.player(1, z[1])(self.player(0, z[0])(noise)))
 
     def _probe(self, player: int, strategy: Tensor, inputs: Tensor, shapes: str) -> Tensor:
         name = self.players[player]

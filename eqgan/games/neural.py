@@ -95,7 +95,7 @@ class NetworkGame(ZeroSumGame):
         Raises:
             InvalidInput: Something on the way cuts them off, so that a player could not learn.
         """
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.enable_grad():
             z = Profile(network.vector() for network in self.networks).attached()
             try:
                 found = evaluate(z).sum()
@@ -223,6 +223,11 @@ class NeuralGame(NetworkGame):
             )
         self._payoff = payoff
         self._sample = sample
+        self._check_payoff()
+
+    # In inference mode no gradient is to be had of what is made there.
+    @torch.inference_mode(False)
+    def _check_payoff(self) -> None:
         rng = self.generator(0)
         z, batch = self.initial(rng), self.sample(rng)
         value = self._probe(z, batch)
