@@ -277,6 +277,23 @@ def test_loss_sensitive_gans_find_the_data(name: str) -> None:
     assert math.isfinite(certificate.nash_conv)  # type: ignore[arg-type]
 
 
+def test_one_sigmoid_is_enough() -> None:
+    class Wrapped(nn.Module):
+        """As in torch's DCGAN tutorial."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.main = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.main(x)  # type: ignore[no-any-return]
+
+    for objective in ("non_saturating", "bounded_log", "jensen_shannon"):
+        with pytest.raises(eqgan.InvalidInput, match=r"ends in a Sigmoid, and .* leave that layer"):
+            GAN(nn.Linear(2, 2), Wrapped(), torch.zeros(9, 2), 2, objective)
+    GAN(nn.Linear(2, 2), Wrapped(), torch.zeros(9, 2), 2, "least_squares")
+
+
 WRONG = {
     "kind": (lambda: FDivergence("kullback"), "No f-divergence is called 'kullback'"),  # type: ignore[arg-type]
     "phi": (lambda: Measured("logarithm"), "Did you mean 'log'"),  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from eqgan.errors import InvalidInput
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
 from eqgan.gan.collapse import PROBES, SHOWN, collapse, total_variance
+from eqgan.gan.objective import check_outputs
 from eqgan.gan.objectives import ObjectiveLike, as_objective
 from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy
@@ -156,6 +157,7 @@ class GAN(NetworkGame):
                 "The discriminator should give one number a sample, (2,) or (2, 1): "
                 f"{shapes}, and it gives {tuple(scores.shape)}."
             )
+        check_outputs(self.objective, self.networks[1].module)
         for check in (self.check_repeatable, self.check_differentiable):
             check(lambda z: self.player(1, z[1])(self.player(0, z[0])(noise)))
 

@@ -40,6 +40,8 @@ class Measured(Objective):
     phi: Literal["log", "bounded_log", "identity"] = "bounded_log"
     delta: float = 0.1
 
+    squashes = True
+
     def __post_init__(self) -> None:
         if self.phi not in ("log", "bounded_log", "identity"):
             raise UnknownName.of("measuring function", self.phi, ("log", "bounded_log", "identity"))
@@ -71,6 +73,8 @@ class JensenShannon(Objective):
     """
 
     weight: float = 0.5
+
+    squashes = True
 
     def __post_init__(self) -> None:
         check_share("weight", self.weight)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TypeGuard
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput
 
@@ -26,6 +26,7 @@ class Objective(ABC):
         r1: Weight :math:`\gamma` of the penalty :math:`\tfrac{\gamma}{2} E \lVert\nabla D(x)
             \rVert^2` on real samples that the discriminator pays; 0 for none.
         margins: Whether `discriminator_loss` asks how far real and fake samples lie apart.
+        squashes: Whether outputs go through a sigmoid here, so that the discriminator has none.
     """
 
     zero_sum: bool = True
@@ -33,6 +34,7 @@ class Objective(ABC):
     penalty: float = 0.0
     r1: float = 0.0
     margins: bool = False
+    squashes: bool = False
 
     @property
     def penalised(self) -> bool:
@@ -59,6 +61,19 @@ class Objective(ABC):
             Shape `(*batch)`.
         """
         raise NotImplementedError
+
+
+def check_outputs(objective: Objective, discriminator: nn.Module) -> None:
+    """Raise `InvalidInput` if a discriminator's last layer does what the objective does again."""
+    last = discriminator
+    # A Sequential, or a module of the user's around one.
+    while (parts := [*last.children()]) and (isinstance(last, nn.Sequential) or len(parts) == 1):
+        last = parts[-1]
+    if objective.squashes and isinstance(last, nn.Sigmoid):
+        raise InvalidInput(
+            f"The discriminator ends in a Sigmoid, and {type(objective).__name__} takes the "
+            "sigmoid of its outputs itself; leave that layer out."
+        )
 
 
 def is_number(value: object) -> TypeGuard[float]:

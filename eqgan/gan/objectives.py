@@ -55,6 +55,8 @@ class Minimax(Objective):
 
     r1: float = 0.0
 
+    squashes = True
+
     def __post_init__(self) -> None:
         check_weight("r1", self.r1)
 
