@@ -30,23 +30,43 @@ class UnknownName(EqganError, LookupError):
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
-        """Build the error for `name`, with the closest known name, and all or the near ones."""
-        names, name = sorted(known), str(name)
-        asked = name.lower().replace("-", "_")
-        close = [other for other in names if initials(other) == asked]
-        close = close or difflib.get_close_matches(asked, names, n=1)
-        close = close or [
-            n for n in names if asked and (n.startswith(asked) or asked.startswith(n))
-        ]
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        listed = f"Known: {', '.join(names)}"
-        if len(names) > LISTED and close:
-            near = difflib.get_close_matches(asked, names, n=LISTED // 3, cutoff=0.0)
-            listed = f"Known, of {len(names)}: {', '.join(near)}, ..."
-        return cls(f"No {kind} is called {name!r}.{hint} {listed}.")
+        """Build the error for `name`, which `suggestion` completes."""
+        return cls(f"No {kind} is called {str(name)!r}. {suggestion(str(name), known)}.")
 
 
-def initials(name: str) -> str:
+def suggestion(asked: str, known: Iterable[str]) -> str:
+    """Say which known name was likely meant, and list all of them, or of many the near ones.
+
+    A name is meant by its initials, by one that is spelled much like it, or by its beginning.
+
+    Args:
+        asked: The name that nobody knows.
+        known: Those that there are.
+
+    Example:
+        >>> suggestion("rps", ["matching_pennies", "rock_paper_scissors"])
+        "Did you mean 'rock_paper_scissors'? Known: matching_pennies, rock_paper_scissors"
+        >>> suggestion("chess", ["matching_pennies"])
+        'Known: matching_pennies'
+    """
+    names = {_plain(name): name for name in sorted(known)}
+    asked = _plain(asked)
+    close = [name for name in names if _initials(name) == asked]
+    close = close or difflib.get_close_matches(asked, names, n=1)
+    close = close or [name for name in names if asked and name.startswith(asked)]
+    close = close or [name for name in names if len(name) > 1 and asked.startswith(name)]
+    hint = f"Did you mean {names[close[0]]!r}? " if close else ""
+    if len(names) > LISTED and close:
+        near = difflib.get_close_matches(asked, names, n=LISTED // 3, cutoff=0.0)
+        return f"{hint}Known, of {len(names)}: {', '.join(names[name] for name in near)}, ..."
+    return f"{hint}Known: {', '.join(names.values())}"
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _initials(name: str) -> str:
     """Return the first letters of a name's words: ``rps`` of ``rock_paper_scissors``."""
     return "".join(word[0] for word in name.split("_") if word)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import types
@@ -11,7 +10,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from eqgan.errors import EqganError, InvalidInput
+from eqgan.errors import EqganError, InvalidInput, suggestion
 
 Built = TypeVar("Built")
 
@@ -53,7 +52,7 @@ class Table:
             raise self.wrong(None, f"cannot be used: {error}") from error
 
     def _unknown(self, key: str, known: Iterable[str], kind: str) -> NoReturn:
-        raise self.wrong(key, f"is no {kind} here: {_choice(key, known, 'did')}")
+        raise self.wrong(key, f"is no {kind} here. {suggestion(key, known)}")
 
     # -- parts -------------------------------------------------------------------------------
 
@@ -94,7 +93,7 @@ class Table:
         if name is None:
             raise self.wrong(None, f"needs the key 'name', one of {', '.join(sorted(names))}")
         if name not in names:
-            raise self.wrong("name", f"= {name!r} is no {kind}. {_choice(str(name), names, 'Did')}")
+            raise self.wrong("name", f"= {name!r} is no {kind}. {suggestion(str(name), names)}")
         return str(name)
 
     # -- arguments ---------------------------------------------------------------------------
@@ -153,14 +152,6 @@ class Table:
         table = "a table with a name" if read is not None else ""
         wanted = " or ".join(filter(None, [_worded(hint), table])) or "left to the library"
         raise self.wrong(key, f"should be {wanted}; got {value!r}")
-
-
-def _choice(asked: str, known: Iterable[str], did: str) -> str:
-    """Return the nearest known name as a question, which begins with `did`, and all of them."""
-    listed = sorted(known)
-    close = difflib.get_close_matches(asked.lower(), listed, n=1, cutoff=0.5)
-    hint = f"{did} you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(listed)}"
 
 
 def _hints(build: Callable[..., Any]) -> dict[str, Any]:

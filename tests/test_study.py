@@ -140,6 +140,8 @@ def test_objectives_take_parameters_and_images_dcgans(tmp_path: Path) -> None:
         ("seed = 3", "seed = -3", r"\[run\] cannot be used: seed should be"),
         ("[samples]", "[smaples]", r"line 24: smaples is no table.*mean 'samples'"),
         ("[run]", "[[run]]", r"run should be a table"),
+        ('"extragradient"', '"rm"', r"no solver. Did you mean 'regret_matching'\? Known, of \d+: "),
+        ("batch_size", "bs", r"no key here. Did you mean 'batch_size'"),
         ("[game]", "[game", r"is no TOML file: .*line 1"),
         ("noise_dim = 2", "", r"line 1: \[game\] needs the key 'noise_dim'"),
         ("restarts = 0", "restarts = -1", r"\[measure\] cannot be used: .*restarts >= 0"),

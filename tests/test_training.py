@@ -215,7 +215,7 @@ def test_a_study_with_a_mistake_leaves_no_folder(tmp_path: Path) -> None:
     path = written(tmp_path, RING.replace("noise_dim", "noise"))
     done = CliRunner().invoke(main, ["train", str(path), "--out", str(tmp_path / "run")])
     assert done.exit_code == 2
-    assert "noise is no key here: did you mean 'noise_dim'" in done.stderr
+    assert "noise is no key here. Did you mean 'noise_dim'" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
