@@ -18,10 +18,11 @@ from eqgan.gan.box_maximum import altered, box_maximum, flattened, keeps_batch
 from eqgan.gan.objectives import Hinge, JensenShannon, Measured, Minimax, NonSaturating, Wasserstein
 from eqgan.gan.spectral import largest_norm
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.response import Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
 from eqgan.spaces import Box, Euclidean
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole
 
 FALLING = (Minimax, NonSaturating, Wasserstein, Hinge, Measured, JensenShannon)
 """Objectives under which the generator pays less the larger the discriminator's output is."""
@@ -100,11 +101,8 @@ class BoundOracle(Oracle):
     def __post_init__(self) -> None:
         if not isinstance(self.search, Oracle):
             raise InvalidInput(f"BoundOracle: search should be an Oracle; got {self.search!r}.")
-        if not (is_whole(self.budget, 1) and 0 < self.tolerance < math.inf):
-            raise InvalidInput(
-                "BoundOracle needs tolerance > 0 and budget >= 1; got "
-                f"{self.tolerance!r} and {self.budget!r}."
-            )
+        as_real("tolerance", self.tolerance, "(0, inf)")
+        as_whole("budget", self.budget, 1)
 
     @property
     def evaluations(self) -> float:

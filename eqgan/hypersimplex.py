@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.spaces import Space
+from eqgan.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ class Hypersimplex(Space[Tensor]):
     bounded = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= self.n:
+        if not (is_whole(self.n, 1) and is_whole(self.k, 1, self.n)):
             raise InvalidInput(
-                f"A hypersimplex chooses k of n places with 1 <= k <= n; got k={self.k}, "
-                f"n={self.n}."
+                f"A hypersimplex chooses k of n places with 1 <= k <= n; got k={self.k!r}, "
+                f"n={self.n!r}."
             )
 
     @property

@@ -5,21 +5,20 @@ Exact oracles here; a grid for one or two dimensions; gradient search is in `eqg
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.errors import UnsupportedGame
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.response import Curve, Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
 from eqgan.spaces import Box, Euclidean
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole
 
 __all__ = [
     "Curve",
@@ -72,8 +71,7 @@ class LinearOracle(Oracle):
     cheap = True
 
     def __post_init__(self) -> None:
-        if not _is_length(self.radius):
-            raise InvalidInput(f"radius should be a finite number > 0; got {self.radius!r}.")
+        as_real("radius", self.radius, "(0, inf)")
 
     @property
     def how(self) -> str:
@@ -120,12 +118,9 @@ class GridOracle(Oracle):
     cheap = True
 
     def __post_init__(self) -> None:
-        counted = is_whole(self.points, 2) and is_whole(self.rounds, 1)
-        if not (counted and _is_length(self.radius)):
-            raise InvalidInput(
-                "GridOracle needs points >= 2, rounds >= 1 and radius > 0; got "
-                f"points={self.points!r}, rounds={self.rounds!r}, radius={self.radius!r}."
-            )
+        as_whole("points", self.points, 2)
+        as_whole("rounds", self.rounds, 1)
+        as_real("radius", self.radius, "(0, inf)")
 
     @property
     def how(self) -> str:
@@ -165,10 +160,6 @@ class GridOracle(Oracle):
     def _lattice(self, like: Tensor) -> Tensor:
         axis = torch.linspace(-1, 1, self.points, dtype=like.dtype, device=like.device)
         return torch.cartesian_prod(*[axis] * len(like)).reshape(-1, len(like))
-
-
-def _is_length(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and bool(0 < value < math.inf)
 
 
 def _costs(game: Game, z: Profile, player: int, candidates: Tensor, batch: Any) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor
 from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import as_real, is_real
 from eqgan.whole import as_whole
 
 Schedule: TypeAlias = Callable[[int], float]
@@ -63,11 +64,10 @@ def scaled(g: Profile, rate: float | Tensor) -> Profile:
     return g.map(lambda a: a * rate)
 
 
-def _check_rate(rate: Rate, name: str) -> None:
+def _check_rate(rate: Rate) -> None:
     # Reading a tensor's entries would wait for a GPU, at every step that makes a default rule.
-    known = callable(rate) or isinstance(rate, Tensor)
-    if not (known or (isinstance(rate, int | float) and 0 < rate < math.inf)):
-        raise InvalidInput(f"{name} should be a finite number > 0 or a schedule; got {rate!r}.")
+    if not (callable(rate) or isinstance(rate, Tensor) or is_real(rate, "(0, inf)")):
+        raise InvalidInput(f"rate should be a finite number > 0 or a schedule; got {rate!r}.")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Constant(Rule):
     rate: Rate = 0.1
 
     def __post_init__(self) -> None:
-        _check_rate(self.rate, "rate")
+        _check_rate(self.rate)
 
     def init(self, z: Profile) -> int:
         """Return the number of steps so far: 0."""
@@ -135,14 +135,13 @@ class Adam(Rule):
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        _check_rate(self.rate, "rate")
+        _check_rate(self.rate)
         pair = isinstance(self.betas, tuple) and len(self.betas) == 2
-        if not pair or not all(0 <= b < 1 for b in self.betas):
+        if not pair or not all(is_real(b, "[0, 1)") for b in self.betas):
             raise InvalidInput(f"betas should be two numbers in [0, 1); got {self.betas!r}.")
         if isinstance(self.rate, Tensor):
             raise InvalidInput("Adam takes one rate for all games; a tensor is for Constant.")
-        if not self.eps > 0:
-            raise InvalidInput(f"eps should be > 0; got {self.eps!r}.")
+        as_real("eps", self.eps, "(0, inf)")
 
     def init(self, z: Profile) -> AdamState:
         """Return zero moments."""
@@ -317,7 +316,7 @@ class InverseSqrt:
     rate: float
 
     def __post_init__(self) -> None:
-        _check_rate(self.rate, "rate")
+        as_real("rate", self.rate, "(0, inf)")
 
     def __call__(self, step: int) -> float:
         """Return the rate at `step`, counted from 0."""
@@ -337,7 +336,7 @@ class Cosine:
     steps: int
 
     def __post_init__(self) -> None:
-        _check_rate(self.rate, "rate")
+        as_real("rate", self.rate, "(0, inf)")
         as_whole("steps", self.steps, 1)
 
     def __call__(self, step: int) -> float:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from eqgan.certificate import check_oracle
@@ -17,6 +16,7 @@ from eqgan.loop import Callback, Run
 from eqgan.memory import explains_shortage, keep_freed_memory
 from eqgan.oracle import Oracle
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.registry import as_solver
 from eqgan.result import Result
 from eqgan.solver import Solver
@@ -197,12 +197,9 @@ def _check_limits(
 
 def check_ends(tol: Any, time_limit: Any) -> None:
     """Raise `InvalidInput` unless a run can end by this tolerance and this time."""
-    if not (isinstance(tol, int | float | np.number) and tol >= 0):
-        raise InvalidInput(f"tol should be a number >= 0; got {tol!r}.")
-    if time_limit is not None and not (
-        isinstance(time_limit, int | float | np.number) and time_limit > 0
-    ):
-        raise InvalidInput(f"time_limit should be seconds > 0; got {time_limit!r}.")
+    as_real("tol", tol, "[0, inf)")
+    if time_limit is not None:
+        as_real("time_limit", time_limit, "(0, inf]")
 
 
 def _check_callbacks(callbacks: Any) -> None:

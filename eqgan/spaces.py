@@ -8,7 +8,6 @@ weights, and extragradient there *is* mirror-prox: no solver needs a second vers
 
 from __future__ import annotations
 
-import math
 import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput, UnsupportedGame
-from eqgan.whole import is_whole
+from eqgan.real import as_real, is_real
+from eqgan.whole import as_whole, is_whole
 
 S = TypeVar("S", bound=Any)
 
@@ -106,6 +106,7 @@ class Euclidean(Space[Tensor]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", _as_shape(self.shape))
+        as_real("scale", self.scale, "(0, inf)")
 
     def project(self, x: Tensor) -> Tensor:
         """Return `x`."""
@@ -232,8 +233,10 @@ class Box(Space[Tensor]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", _as_shape(self.shape))
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise InvalidInput(f"A box needs finite low <= high; got [{self.low}, {self.high}].")
+        if not (is_real(self.low) and is_real(self.high) and self.low <= self.high):
+            raise InvalidInput(
+                f"A box needs finite low <= high; got [{self.low!r}, {self.high!r}]."
+            )
 
     def project(self, x: Tensor) -> Tensor:
         """Return `x` with every entry clipped into the box."""
@@ -273,8 +276,8 @@ class Ball(Space[Tensor]):
     bounded = True
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.radius) and self.radius > 0):
-            raise InvalidInput(f"A ball needs a finite radius > 0; got {self.radius}.")
+        as_whole("n", self.n, 1)
+        as_real("radius", self.radius, "(0, inf)")
 
     @property
     def shape(self) -> tuple[int, ...]:

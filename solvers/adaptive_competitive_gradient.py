@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solvers.competitive_gradient import Competitive
 
 
@@ -56,12 +55,9 @@ class AdaptiveCompetitiveGradient(Competitive[ScaleState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.rate < math.inf:
-            raise InvalidInput(f"rate should be a finite number > 0; got {self.rate!r}.")
-        if not 0 <= self.beta < 1:
-            raise InvalidInput(f"beta should lie in [0, 1); got {self.beta!r}.")
-        if not 0 < self.eps < math.inf:
-            raise InvalidInput(f"eps should be a finite number > 0; got {self.eps!r}.")
+        as_real("rate", self.rate, "(0, inf)")
+        as_real("beta", self.beta, "[0, 1)")
+        as_real("eps", self.eps, "(0, inf)")
 
     def memory(self, z: Profile) -> ScaleState:
         """Return zero squares."""

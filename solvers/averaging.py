@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.simultaneous_gradient import SimultaneousGradient
 from eqgan.whole import as_whole
@@ -128,8 +128,7 @@ class MovingAverage(_Average):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.decay < 1:
-            raise InvalidInput(f"decay should lie in [0, 1); got {self.decay}.")
+        as_real("decay", self.decay, "[0, 1)")
 
     def _weight(self, count: int) -> float:
         return 1.0 - self.decay

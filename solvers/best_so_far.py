@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from eqgan.certificate import measure
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.oracle import Oracle, default_oracle
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.optimistic_gradient import OptimisticGradient
 from eqgan.whole import as_whole
@@ -66,8 +66,7 @@ class BestSoFar(Solver[BestState]):
     def __post_init__(self) -> None:
         super().__post_init__()
         as_whole("every", self.every, 1)
-        if not 0 <= self.margin < math.inf:
-            raise InvalidInput(f"margin should be a number >= 0; got {self.margin}.")
+        as_real("margin", self.margin, "[0, inf)")
 
     def evaluations(self, game: Game) -> float:
         """Return what a step of the wrapped solver costs, and its share of a look."""

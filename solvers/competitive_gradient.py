@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game, share_payoff
 from eqgan.linearisation import PRODUCT, Linearisation, conjugate_gradient
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.rules import default_rate
 from eqgan.solver import Solver, needs_free_parameters
 from eqgan.whole import as_whole
@@ -42,8 +42,7 @@ class Competitive(Solver[CompetitiveState[Memory]]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.tolerance < 1:
-            raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
+        as_real("tolerance", self.tolerance, "[0, 1)")
         as_whole("iterations", self.iterations, 1)
 
     @abstractmethod
@@ -147,8 +146,8 @@ class CompetitiveGradient(Competitive[None]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise InvalidInput(f"rate should be a finite number > 0; got {self.rate!r}.")
+        if self.rate is not None:
+            as_real("rate", self.rate, "(0, inf)")
 
     def memory(self, z: Profile) -> None:
         """Return nothing: the rate is always the same."""

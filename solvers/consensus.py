@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox
 from eqgan.linearisation import PRODUCT
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.rules import Rule, default_rate, default_rule
 from eqgan.solver import Solver, needs_free_parameters
 
@@ -48,8 +47,8 @@ class Consensus(Solver[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.gamma is not None and not 0 <= self.gamma < math.inf:
-            raise InvalidInput(f"gamma should be a finite number >= 0; got {self.gamma!r}.")
+        if self.gamma is not None:
+            as_real("gamma", self.gamma, "[0, inf)")
 
     def evaluations(self, game: Game) -> float:
         """Return the operator and one product with its Jacobian."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game, ZeroSumGame
 from eqgan.games.highs import solve_game
 from eqgan.games.matrix import MatrixGame
@@ -19,6 +18,7 @@ from eqgan.games.matrix_free import MatrixFree
 from eqgan.games.mixed import Mixed
 from eqgan.oracle import GradientOracle, Oracle, cost_gradient, default_oracle
 from eqgan.profile import Profile, Strategy
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.mixture_oracle import MixtureOracleState, advance, begin
 
@@ -106,10 +106,9 @@ class DoubleOracle(Solver[DoubleOracleState | MixtureOracleState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.epsilon < math.inf:
-            raise InvalidInput(f"epsilon should be a number >= 0; got {self.epsilon!r}.")
-        if self.smoothing is not None and not 0 <= self.smoothing < 1:
-            raise InvalidInput(f"smoothing should lie in [0, 1); got {self.smoothing!r}.")
+        as_real("epsilon", self.epsilon, "[0, inf)")
+        if self.smoothing is not None:
+            as_real("smoothing", self.smoothing, "[0, 1)")
 
     def evaluations(self, game: Game) -> float:
         """Return 2 (one for the responses, one for their row and column), or what searches cost."""

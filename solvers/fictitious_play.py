@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.games.mixed import Mixed
 from eqgan.oracle import GradientOracle, Oracle, default_oracle
 from eqgan.profile import Profile, Strategy
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.spaces import Simplex
 
@@ -65,8 +64,7 @@ class FictitiousPlay(Solver[FictitiousState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.temperature < math.inf:
-            raise InvalidInput(f"temperature should be a number >= 0; got {self.temperature!r}.")
+        as_real("temperature", self.temperature, "[0, inf)")
 
     def evaluations(self, game: Game) -> float:
         """Return one gradient a response on finite games, those of the searches on mixtures."""

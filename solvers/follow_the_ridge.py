@@ -12,9 +12,10 @@ from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox, share_payoff
 from eqgan.linearisation import PRODUCT, conjugate_gradient
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver, needs_free_parameters
-from eqgan.whole import as_whole
+from eqgan.whole import as_whole, is_whole
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,10 @@ class FollowTheRidge(Solver[RidgeState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.follower not in (0, 1):
+        if not is_whole(self.follower, 0, 1):
             raise InvalidInput(f"follower should be player 0 or 1; got {self.follower!r}.")
-        if not 0 < self.damping < math.inf:
-            raise InvalidInput(f"damping should be a finite number > 0; got {self.damping!r}.")
-        if not 0 <= self.tolerance < 1:
-            raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
+        as_real("damping", self.damping, "(0, inf)")
+        as_real("tolerance", self.tolerance, "[0, 1)")
         as_whole("iterations", self.iterations, 1)
 
     def evaluations(self, game: Game) -> float:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.errors import UnsupportedGame
 from eqgan.game import Game
 from eqgan.games.highs import solve_game
 from eqgan.games.matrix import MatrixGame, needs_table
 from eqgan.games.payoffs import product
 from eqgan.games.supports import nearest, vertex
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 
 Direction = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -117,8 +118,7 @@ class InteriorPoint(Solver[InteriorState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.accuracy < 1:
-            raise InvalidInput(f"accuracy should lie in [0, 1); got {self.accuracy!r}.")
+        as_real("accuracy", self.accuracy, "[0, 1)")
 
     def evaluations(self, game: Game) -> float:
         """Return 0: a step is a factorisation, not a gradient."""

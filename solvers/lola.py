@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox, share_payoff
 from eqgan.linearisation import PRODUCT, Linearisation
 from eqgan.profile import Profile
+from eqgan.real import as_real, is_real
 from eqgan.rules import Rule, default_rate, default_rule
 from eqgan.solver import Solver, needs_free_parameters
 
@@ -57,10 +57,10 @@ class Lola(Solver[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.foresight is not None and not 0 <= self.foresight < math.inf:
-            raise InvalidInput(f"foresight should be a finite number >= 0; got {self.foresight!r}.")
-        known = isinstance(self.shaping, int | float) and 0 <= self.shaping <= 1
-        if not known and self.shaping != "stable":
+        if self.foresight is not None:
+            as_real("foresight", self.foresight, "[0, inf)")
+        stable = isinstance(self.shaping, str) and self.shaping == "stable"
+        if not stable and not is_real(self.shaping, "[0, 1]"):
             raise InvalidInput(
                 f"shaping should be a number in [0, 1] or 'stable'; got {self.shaping!r}."
             )

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.alternating_gradient import AlternatingGradient
 from eqgan.whole import as_whole
@@ -61,8 +61,7 @@ class Lookahead(Solver[LookaheadState]):
     def __post_init__(self) -> None:
         super().__post_init__()
         as_whole("k", self.k, 1)
-        if not 0 < self.alpha <= 1:
-            raise InvalidInput(f"alpha should lie in (0, 1]; got {self.alpha!r}.")
+        as_real("alpha", self.alpha, "(0, 1]")
 
     def evaluations(self, game: Game) -> float:
         """Return what a step of the wrapped solver costs."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox
 from eqgan.games.mixed import Mixed, join, select
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
 
@@ -88,8 +87,7 @@ class MixGan(Solver[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.entropy, int | float | np.number) and 0 <= self.entropy < math.inf):
-            raise InvalidInput(f"entropy should be a finite number >= 0; got {self.entropy!r}.")
+        as_real("entropy", self.entropy, "[0, inf)")
         if self.update not in ("logits", "exponentiated"):
             raise InvalidInput(
                 f"update should be 'logits' or 'exponentiated'; got {self.update!r}."

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile, Strategy
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.spaces import LEAST, Simplex
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,9 @@ class MultiplicativeWeights(Solver[WeightsState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = self.horizon is None or is_whole(self.horizon, 1)
-        if not whole or not 0 < self.scale < math.inf:
-            raise InvalidInput(
-                "horizon should be a whole number >= 1 or None, and scale a number > 0; got "
-                f"{self.horizon!r} and {self.scale!r}."
-            )
+        if self.horizon is not None:
+            as_whole("horizon", self.horizon, 1)
+        as_real("scale", self.scale, "(0, inf)")
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless the players mix finitely many actions for payoffs in a range."""

@@ -10,6 +10,7 @@ import torch
 from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import is_real
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
 
@@ -56,10 +57,10 @@ class NegativeMomentum(Solver[MomentumState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not -1 < self.beta <= 0:
+        if not is_real(self.beta, "(-1, 0]"):
             raise InvalidInput(
-                f"beta should lie in (-1, 0]; got {self.beta!r}. For momentum of the other sign "
-                "use the rule TorchOptimizer(torch.optim.SGD, {'lr': ..., 'momentum': ...})."
+                f"beta should be a number in (-1, 0]; got {self.beta!r}. For momentum of the other "
+                "sign use the rule TorchOptimizer(torch.optim.SGD, {'lr': ..., 'momentum': ...})."
             )
 
     def init(self, game: Game, z: Profile) -> MomentumState:

@@ -21,10 +21,10 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.games.matrix import MatrixGame
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 
 HEAVIEST = 3.0
@@ -94,11 +94,9 @@ class Pdhg(Solver[Epoch]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.sufficient < self.necessary < 1 and 0 < self.longest < 1):
-            raise InvalidInput(
-                "sufficient < necessary and longest should be numbers in (0, 1); got "
-                f"{self.sufficient!r}, {self.necessary!r} and {self.longest!r}."
-            )
+        as_real("necessary", self.necessary, "(0, 1)")
+        as_real("sufficient", self.sufficient, f"(0, {self.necessary})")
+        as_real("longest", self.longest, "(0, 1)")
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless `game` is a matrix game."""

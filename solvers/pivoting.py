@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.errors import UnsupportedGame
 from eqgan.game import Game
 from eqgan.games.highs import solve_game
 from eqgan.games.matrix import MatrixGame, needs_table
 from eqgan.games.supports import nearest
 from eqgan.games.tableaux import pivot_alone, pivot_together
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.interior_point import InteriorPoint
 
@@ -77,8 +78,7 @@ class Pivoting(Solver[bool]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.accuracy < 1:
-            raise InvalidInput(f"accuracy should lie in [0, 1); got {self.accuracy!r}.")
+        as_real("accuracy", self.accuracy, "[0, 1)")
 
     def evaluations(self, game: Game) -> float:
         """Return 0: no gradients are evaluated."""

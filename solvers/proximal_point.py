@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.rules import Rule, default_rule
 from eqgan.solver import Solver
 from eqgan.whole import as_whole
@@ -61,8 +61,7 @@ class ProximalPoint(Solver[ProximalState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.tolerance < 1:
-            raise InvalidInput(f"tolerance should lie in [0, 1); got {self.tolerance!r}.")
+        as_real("tolerance", self.tolerance, "[0, 1)")
         as_whole("iterations", self.iterations, 1)
 
     def evaluations(self, game: Game) -> float:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.games.quantal import QuantalResponse
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 
 CLOSE = 0.5
@@ -63,8 +63,7 @@ class QuantalNewton(Solver[NewtonState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.cooling < 1:
-            raise InvalidInput(f"cooling should lie in (0, 1); got {self.cooling!r}.")
+        as_real("cooling", self.cooling, "(0, 1)")
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless `game` asks for the quantal response to a table of payoffs."""

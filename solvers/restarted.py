@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.mirror_prox import MirrorProx
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,8 @@ class Restarted(Solver[RestartState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (0 < self.shrink < 1 and is_whole(self.every, 1)):
-            raise InvalidInput(
-                "shrink should lie in (0, 1) and every be a whole number >= 1; got "
-                f"{self.shrink!r} and {self.every!r}."
-            )
+        as_real("shrink", self.shrink, "(0, 1)")
+        as_whole("every", self.every, 1)
 
     def evaluations(self, game: Game) -> float:
         """Return what a step of the wrapped solver costs, and its share of a look at the gap."""

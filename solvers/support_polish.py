@@ -9,13 +9,13 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game
 from eqgan.games.matrix import MatrixGame, needs_table
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.solver import Solver
 from eqgan.solvers.regret_matching import RegretMatchingPlus
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole
 
 
 def indifferent(payoffs: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -104,11 +104,8 @@ class SupportPolish(Solver[PolishState]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_whole(self.every, 1) and 0 <= self.threshold < 1):
-            raise InvalidInput(
-                "every should be a whole number >= 1 and threshold lie in [0, 1); got "
-                f"{self.every!r} and {self.threshold!r}."
-            )
+        as_whole("every", self.every, 1)
+        as_real("threshold", self.threshold, "[0, 1)")
 
     def evaluations(self, game: Game) -> float:
         """Return what a step of the wrapped solver costs, and its share of looks at two gaps."""

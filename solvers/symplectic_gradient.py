@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox, share_payoff
 from eqgan.linearisation import PRODUCT
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.rules import Rule, default_rate, default_rule
 from eqgan.solver import Solver, needs_free_parameters
 
@@ -52,8 +51,8 @@ class SymplecticGradient(Solver[Any]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.strength is not None and not 0 <= self.strength < math.inf:
-            raise InvalidInput(f"strength should be a finite number >= 0; got {self.strength!r}.")
+        if self.strength is not None:
+            as_real("strength", self.strength, "[0, inf)")
 
     def evaluations(self, game: Game) -> float:
         """Return the operator and a product each with its Jacobian and the transpose."""

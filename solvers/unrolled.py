@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,10 @@ from eqgan.errors import InvalidInput
 from eqgan.game import Game, prox
 from eqgan.linearisation import PRODUCT
 from eqgan.profile import Profile, Strategy
+from eqgan.real import as_real
 from eqgan.rules import Rule, default_rate, default_rule, scaled
 from eqgan.solver import Solver
-from eqgan.whole import as_whole
+from eqgan.whole import as_whole, is_whole
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Unrolled(Solver[Any]):
     def __post_init__(self) -> None:
         super().__post_init__()
         as_whole("k", self.k, 1)
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise InvalidInput(f"rate should be a finite number > 0; got {self.rate!r}.")
-        if self.follower not in (0, 1):
+        if self.rate is not None:
+            as_real("rate", self.rate, "(0, inf)")
+        if not is_whole(self.follower, 0, 1):
             raise InvalidInput(f"follower should be player 0 or 1; got {self.follower!r}.")
 
     def evaluations(self, game: Game) -> float:

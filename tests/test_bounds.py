@@ -338,9 +338,9 @@ def test_bounds_on_samples_that_change_are_refused() -> None:
     z = gan.initial(gan.generator(0))
     with pytest.raises(eqgan.UnsupportedGame, match=r"FixedGAN\.draw\(gan, 1000\)"):
         certify(gan, z, BoundOracle())
-    for options in ({"tolerance": 0.0}, {"budget": 0}, {"search": None}):
-        with pytest.raises(eqgan.InvalidInput, match="BoundOracle"):
-            BoundOracle(**options)  # type: ignore[arg-type]
+    for name, wrong in (("tolerance", 0.0), ("budget", 0), ("search", None)):
+        with pytest.raises(eqgan.InvalidInput, match=f"{name} should be"):
+            BoundOracle(**{name: wrong})  # type: ignore[arg-type]
 
 
 # -- the game on fixed samples -------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_float32() -> None:
     "wrong", [{"sufficient": 0.9, "necessary": 0.5}, {"longest": 0.0}, {"necessary": 1.0}]
 )
 def test_epochs_end_some_time(kind: type[Pdhg], wrong: dict[str, float]) -> None:
-    with pytest.raises(eqgan.EqganError, match="numbers in"):
+    with pytest.raises(eqgan.EqganError, match=r"should be a number in \(0, (0.5|1)\)"):
         kind(**wrong)
 
 

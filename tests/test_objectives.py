@@ -297,17 +297,20 @@ def test_one_sigmoid_is_enough() -> None:
 WRONG = {
     "kind": (lambda: FDivergence("kullback"), "No f-divergence is called 'kullback'"),  # type: ignore[arg-type]
     "phi": (lambda: Measured("logarithm"), "Did you mean 'log'"),  # type: ignore[arg-type]
-    "delta": (lambda: Measured(delta=1.0), "delta should lie in"),
-    "weight": (lambda: JensenShannon(1.0), "weight should lie in"),
+    "delta": (lambda: Measured(delta=1.0), r"delta should be a number in \(0, 1\)"),
+    "weight": (lambda: JensenShannon(1.0), r"weight should be a number in \(0, 1\)"),
     "r1": (lambda: Minimax(r1=-1.0), "r1 should be a finite number >= 0"),
     "clip": (lambda: LossSensitive(clip=0.0), "clip should be a finite number > 0"),
-    "slope": (lambda: GeneralizedLossSensitive(slope=1.5), "slope should be a finite number <= 1"),
-    "worded": (lambda: Wasserstein("gp"), "clip should be a finite number > 0, or None; got 'gp'"),  # type: ignore[arg-type]
+    "worded": (lambda: Wasserstein("gp"), "clip should be a finite number > 0; got 'gp'"),  # type: ignore[arg-type]
     "endless clip": (lambda: Wasserstein(clip=math.inf), "clip should be a finite number"),
     "no weight": (lambda: NonSaturating(r1=None), "r1 should be a finite number >= 0; got None"),  # type: ignore[arg-type]
-    "worded share": (lambda: JensenShannon("half"), r"weight should lie in \(0, 1\); got 'half'"),  # type: ignore[arg-type]
-    "worded slope": (lambda: GeneralizedLossSensitive(slope="steep"), "slope should be a finite"),  # type: ignore[arg-type]
+    "worded share": (lambda: JensenShannon("half"), r"weight should be a number in .*; got 'half'"),  # type: ignore[arg-type]
+    "worded slope": (lambda: GeneralizedLossSensitive(slope="steep"), "slope should be a number"),  # type: ignore[arg-type]
     "class": (lambda: as_objective(Hinge), r"an instance such as .*Hinge\(\); got <class"),  # type: ignore[arg-type]
+    "slope": (
+        lambda: GeneralizedLossSensitive(slope=1.5),
+        r"slope should be a number in \(-inf, 1\]",
+    ),
     "infinite": (lambda: Wasserstein(penalty=math.inf), "penalty should be a finite number"),
 }
 

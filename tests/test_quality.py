@@ -146,7 +146,7 @@ WRONG = {
     "few": (lambda: Quality(torch.zeros(5, 2)), r"got \(5, 2\)"),
     "features": (lambda: Quality(DATA, features=3), "should be functions of samples"),  # type: ignore[arg-type]
     "samples": (lambda: Quality(DATA, samples=5), "samples should be a whole number >= 10"),
-    "share": (lambda: Quality(DATA, share=1.0), r"share should lie in \[0, 1\); got 1.0"),
+    "share": (lambda: Quality(DATA, share=1.0), r"share should be a number in \[0, 1\); got 1.0"),
     "modes": (lambda: Quality(DATA, features=nn.Identity()), "in the samples themselves"),
     "every": (lambda: Quality(DATA, every=0), "every should be a whole number >= 1"),
     "no GAN": (

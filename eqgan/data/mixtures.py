@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
+from eqgan.real import as_real
 from eqgan.whole import as_seed, as_whole
 
 
@@ -160,8 +160,8 @@ def _check_mixture(n: int, **sizes: float) -> None:
         counted = name in ("n", "modes", "side")
         if counted:
             as_whole(name, size, 1)
-        elif not (isinstance(size, int | float | np.number) and 0 < size < math.inf):
-            raise InvalidInput(f"{name} should be a finite number > 0; got {size!r}.")
+        else:
+            as_real(name, size, "(0, inf)")
 
 
 def _generator(seed: int) -> torch.Generator:

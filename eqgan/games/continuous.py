@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.profile import Profile
+from eqgan.real import as_real, is_real
 from eqgan.spaces import Box, Space
 
 LOOKS = 64
@@ -77,8 +77,8 @@ class ContinuousGame(ZeroSumGame):
             Box((d,) if isinstance(d, int) else d, *_interval(box, what))
             for d, box, what in zip(dims, (min_box, max_box), ("min_box", "max_box"), strict=True)
         )
-        if lipschitz is not None and not 0 < lipschitz < math.inf:
-            raise InvalidInput(f"lipschitz should be a finite number > 0; got {lipschitz!r}.")
+        if lipschitz is not None:
+            as_real("lipschitz", lipschitz, "(0, inf)")
         self.given_lipschitz = lipschitz
         value: Any = self.payoff(self.initial(self.generator(0)))
         if not isinstance(value, Tensor) or value.dim():
@@ -130,7 +130,7 @@ class ContinuousGame(ZeroSumGame):
 
 def _interval(box: Any, what: str) -> tuple[float, float]:
     pair = isinstance(box, tuple | list) and len(box) == 2
-    if not (pair and all(isinstance(b, int | float | np.number) and math.isfinite(b) for b in box)):
+    if not (pair and all(map(is_real, box))):
         raise InvalidInput(f"{what} should be a pair of finite numbers, low and high; got {box!r}.")
     return float(box[0]), float(box[1])
 

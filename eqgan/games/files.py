@@ -12,7 +12,6 @@ import io
 import json
 import math
 import os
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from eqgan.errors import EqganError, InvalidInput, UnreadableFile
 from eqgan.games.gambit import parse_nfg
 from eqgan.games.gambit_writing import nfg_text
 from eqgan.games.matrix import MatrixGame
+from eqgan.real import is_real
 
 
 def load(path: str | Path) -> MatrixGame:
@@ -195,7 +195,7 @@ def _read_json(path: Path) -> MatrixGame:
     if not isinstance(name, str | None):
         raise UnreadableFile(f"{path}: 'name' should be a string; got {name!r}.")
     for field, number in (("value", value), ("constant", constant)):
-        if number is not None and not _finite(number):
+        if number is not None and not is_real(number):
             raise UnreadableFile(f"{path}: {field!r} should be a finite number; got {number!r}.")
     if not isinstance(equilibrium, list | None):
         raise UnreadableFile(f"{path}: 'equilibrium' should be two lists; got {equilibrium!r}.")
@@ -207,12 +207,6 @@ def _read_json(path: Path) -> MatrixGame:
         "actions": actions,
     }
     return _game(path, document["payoffs"], **known)
-
-
-def _finite(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _refuse(constant: str) -> Any:

@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.profile import Profile, Strategy
+from eqgan.real import as_real
 from eqgan.spaces import Box, Simplex, Space
 
 
@@ -62,8 +63,7 @@ class FiniteGAN(ZeroSumGame):
             raise InvalidInput(
                 f"objective should be 'minimax' or 'wasserstein'; got {objective!r}."
             )
-        if not 0 < floor < 0.5:
-            raise InvalidInput(f"floor should lie in (0, 0.5); got {floor!r}.")
+        as_real("floor", floor, "(0, 0.5)")
         self.objective = objective
         self.linear = objective == "wasserstein"
         table: Space[Tensor]

@@ -6,7 +6,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from eqgan.errors import InvalidInput
 from eqgan.flows import DIGITS, LEAST_SHARE, FlowPolytope
 from eqgan.games.constrained import BilinearGame
 from eqgan.hypersimplex import Hypersimplex
+from eqgan.real import is_real
 from eqgan.spaces import Simplex
 from eqgan.whole import is_whole
 
@@ -207,8 +207,7 @@ def _detections(graph: Any, places: tuple[Any, ...], watch: str, attribute: str)
     data = graph.edges if watch == "edges" else graph.nodes
     found = [data[place].get(attribute, 1.0) for place in places]
     for place, value in zip(places, found, strict=True):
-        number = isinstance(value, int | float | np.number)
-        if not (number and 0 <= float(value) <= 1):
+        if not is_real(value, "[0, 1]"):
             raise InvalidInput(
                 f"The attribute {attribute!r} of {watch[:-1]} {place!r} should be a probability; "
                 f"got {value!r}."

@@ -17,6 +17,7 @@ from eqgan.game import Game, ZeroSumGame
 from eqgan.games.payoffs import Dense, Payoffs
 from eqgan.games.sparse import Sparse
 from eqgan.profile import Profile, Strategy
+from eqgan.real import is_real
 from eqgan.spaces import Simplex
 
 SMALL = 300
@@ -248,9 +249,7 @@ def _columns(payoffs: Payoffs, x: Tensor) -> Tensor:
 
 
 def _is_number(value: Any) -> bool:
-    # Comparisons of whole numbers and fractions with floats are exact, and cannot overflow.
-    most = sys.float_info.max
-    return isinstance(value, int | float | Fraction | np.number) and bool(-most <= value <= most)
+    return is_real(value) or (isinstance(value, Fraction) and abs(value) <= sys.float_info.max)
 
 
 def needs_table(game: Game) -> str | None:

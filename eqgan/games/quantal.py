@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.games.matrix import MatrixGame
 from eqgan.profile import Profile, Strategy
+from eqgan.real import as_real
 from eqgan.spaces import LEAST
 
 
@@ -61,11 +61,8 @@ class QuantalResponse(ZeroSumGame):
                 f"QuantalResponse expects a MatrixGame; got {type(game).__name__}. Wrap payoffs as "
                 "eqgan.games.MatrixGame(A)."
             )
-        number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-        if not number or not 0 < temperature < math.inf:
-            raise InvalidInput(f"temperature should be a finite number > 0; got {temperature!r}.")
         self.game = game
-        self.temperature = float(temperature)
+        self.temperature = as_real("temperature", temperature, "(0, inf)")
         self.spaces = game.spaces
         self.batch_shape, self.dtype, self.device = game.batch_shape, game.dtype, game.device
 

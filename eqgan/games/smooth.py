@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -14,8 +12,9 @@ from torch.nn.functional import logsigmoid
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.profile import Profile
+from eqgan.real import as_real
 from eqgan.spaces import Euclidean, Space
-from eqgan.whole import as_seed, is_whole
+from eqgan.whole import as_seed, as_whole
 
 
 def _vectors(z: Profile) -> tuple[Tensor, Tensor]:
@@ -143,11 +142,9 @@ def strongly_monotone(
         >>> strongly_monotone(3).monotone
         True
     """
-    if not (is_whole(dimension, 1) and curvature > 0):
-        raise InvalidInput(
-            f"A strongly monotone game needs dimension >= 1 and curvature > 0; got {dimension!r} "
-            f"and {curvature!r}."
-        )
+    as_whole("dimension", dimension, 1)
+    as_real("curvature", curvature, "(0, inf)")
+    as_real("coupling", coupling)
     rng = torch.Generator().manual_seed(as_seed(seed))
     gaussian = torch.randn(dimension, dimension, generator=rng, dtype=torch.float64)
     eye = curvature * torch.eye(dimension, dtype=torch.float64)
@@ -198,8 +195,7 @@ class DiracGAN(ZeroSumGame):
             raise InvalidInput(
                 f"regulariser should be None, 'r1' or 'zero_centred'; got {regulariser!r}."
             )
-        if not (isinstance(gamma, int | float | np.number) and 0 <= gamma < math.inf):
-            raise InvalidInput(f"gamma should be a finite number >= 0; got {gamma!r}.")
+        as_real("gamma", gamma, "[0, inf)")
         self.objective = objective
         self.regulariser = regulariser
         self.gamma = gamma if regulariser is not None else 0.0

@@ -15,12 +15,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput, UnsupportedGame
-from eqgan.whole import is_whole
+from eqgan.real import as_real
+from eqgan.whole import as_whole
 
 BATCH = 1024
 """Boxes bounded at a time, at most."""
@@ -94,15 +94,11 @@ def box_maximum(
         raise InvalidInput(wanted) from error
     if a.shape != b.shape or not len(a) or not bool((torch.isfinite(b - a) & (a <= b)).all()):
         raise InvalidInput(wanted)
-    number = isinstance(tolerance, int | float | np.number) and tolerance > 0
-    if not (number and is_whole(budget, 1)):
-        raise InvalidInput(
-            f"box_maximum needs tolerance > 0 and budget >= 1; got {tolerance!r}, {budget!r}."
-        )
+    tolerance, budget = as_real("tolerance", tolerance, "(0, inf)"), as_whole("budget", budget, 1)
     _check_sizes(layers, len(a))
     search = _BranchAndBound(layers, a, b)
     with torch.no_grad():
-        return search.run(tolerance, int(budget))
+        return search.run(tolerance, budget)
 
 
 class _BranchAndBound:

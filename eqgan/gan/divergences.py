@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from eqgan.errors import UnknownName
-from eqgan.gan.objective import Objective, check_share
+from eqgan.gan.objective import Objective
+from eqgan.real import as_real
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Measured(Objective):
     def __post_init__(self) -> None:
         if self.phi not in ("log", "bounded_log", "identity"):
             raise UnknownName.of("measuring function", self.phi, ("log", "bounded_log", "identity"))
-        check_share("delta", self.delta)
+        as_real("delta", self.delta, "(0, 1)")
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""
@@ -77,7 +78,7 @@ class JensenShannon(Objective):
     squashes = True
 
     def __post_init__(self) -> None:
-        check_share("weight", self.weight)
+        as_real("weight", self.weight, "(0, 1)")
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the payoff."""

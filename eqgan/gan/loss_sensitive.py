@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from eqgan.errors import InvalidInput
-from eqgan.gan.objective import Objective, check_clip, check_weight, is_number
+from eqgan.gan.objective import Objective
+from eqgan.real import as_real
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ class LossSensitive(Objective):
     margins = True
 
     def __post_init__(self) -> None:
-        check_weight("weight", self.weight)
-        check_clip(self.clip)
+        as_real("weight", self.weight, "[0, inf)")
+        if self.clip is not None:
+            as_real("clip", self.clip, "(0, inf)")
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return by how much fakes lose more than data."""
@@ -83,8 +83,7 @@ class GeneralizedLossSensitive(LossSensitive):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_number(self.slope) and -math.inf < self.slope <= 1):
-            raise InvalidInput(f"slope should be a finite number <= 1; got {self.slope!r}.")
+        as_real("slope", self.slope, "(-inf, 1]")
 
     def discriminator_loss(self, real: Tensor, fake: Tensor, apart: Tensor) -> Tensor:
         """Return by how much margins are missed, less a share of what exceeds them."""

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from eqgan.errors import InvalidInput, UnknownName
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole, is_whole
 
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -127,6 +127,7 @@ def dcgan_generator(
         >>> dcgan_generator(size=28)(torch.zeros(2, 64)).shape
         torch.Size([2, 1, 28, 28])
     """
+    as_whole("noise_dim", noise_dim, 1)
     check_image(size, channels, width)
     side = size // 4
     network = _DcganInit(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from typing import TypeGuard
 
-import numpy as np
 from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput
@@ -67,33 +64,12 @@ def check_outputs(objective: Objective, discriminator: nn.Module) -> None:
     """Raise `InvalidInput` if a discriminator's last layer does what the objective does again."""
     last = discriminator
     # A Sequential, or a module of the user's around one.
-    while (parts := [*last.children()]) and (isinstance(last, nn.Sequential) or len(parts) == 1):
+    while parts := [*last.children()]:
+        if not isinstance(last, nn.Sequential) and (len(parts) > 1 or last._parameters):
+            break
         last = parts[-1]
     if objective.squashes and isinstance(last, nn.Sigmoid):
         raise InvalidInput(
             f"The discriminator ends in a Sigmoid, and {type(objective).__name__} takes the "
             "sigmoid of its outputs itself; leave that layer out."
         )
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value is a real number, neither a truth nor a text."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def check_weight(name: str, value: float) -> None:
-    """Raise `InvalidInput` unless a weight is finite and not below zero."""
-    if not (is_number(value) and 0 <= value < math.inf):
-        raise InvalidInput(f"{name} should be a finite number >= 0; got {value!r}.")
-
-
-def check_share(name: str, value: float) -> None:
-    """Raise `InvalidInput` unless a number lies between 0 and 1."""
-    if not (is_number(value) and 0 < value < 1):
-        raise InvalidInput(f"{name} should lie in (0, 1); got {value!r}.")
-
-
-def check_clip(clip: float | None) -> None:
-    """Raise `InvalidInput` unless parameters can be kept within ±clip."""
-    if clip is not None and not (is_number(clip) and 0 < clip < math.inf):
-        raise InvalidInput(f"clip should be a finite number > 0, or None; got {clip!r}.")

@@ -17,7 +17,8 @@ from torch.nn.functional import logsigmoid, relu
 from eqgan.errors import InvalidInput, UnknownName
 from eqgan.gan.divergences import FDivergence, JensenShannon, Measured
 from eqgan.gan.loss_sensitive import GeneralizedLossSensitive, LossSensitive
-from eqgan.gan.objective import Objective, check_clip, check_weight
+from eqgan.gan.objective import Objective
+from eqgan.real import as_real
 
 __all__ = [
     "OBJECTIVES",
@@ -58,7 +59,7 @@ class Minimax(Objective):
     squashes = True
 
     def __post_init__(self) -> None:
-        check_weight("r1", self.r1)
+        as_real("r1", self.r1, "[0, inf)")
 
     @property
     def zero_sum(self) -> bool:  # type: ignore[override]
@@ -112,9 +113,10 @@ class Wasserstein(Objective):
     r1: float = 0.0
 
     def __post_init__(self) -> None:
-        check_clip(self.clip)
-        check_weight("penalty", self.penalty)
-        check_weight("r1", self.r1)
+        if self.clip is not None:
+            as_real("clip", self.clip, "(0, inf)")
+        as_real("penalty", self.penalty, "[0, inf)")
+        as_real("r1", self.r1, "[0, inf)")
 
     @property
     def zero_sum(self) -> bool:  # type: ignore[override]

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from eqgan.errors import InvalidInput, UnsupportedGame
+from eqgan.errors import UnsupportedGame
 from eqgan.profile import Profile
+from eqgan.real import as_real
 
 if TYPE_CHECKING:
     from eqgan.games.gan import GAN
@@ -118,8 +119,7 @@ def to_pure(mix: Mixed, profile: Profile, delta: float = 1e-3) -> SelectedGenera
         raise UnsupportedGame(
             f"to_pure takes a mixture of GANs, eqgan.games.Mixed(gan, (5, 5)); got {mix!r}."
         )
-    if not (isinstance(delta, int | float) and 0 < delta < math.inf):
-        raise InvalidInput(f"delta should be a finite number > 0; got {delta!r}.")
+    as_real("delta", delta, "(0, inf)")
     strategy = mix.as_profile(profile)[0]
     assert not isinstance(strategy, Tensor)
     played = strategy["weights"] > 0

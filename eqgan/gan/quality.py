@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from eqgan.gan.metrics import (
     modes,
     neighbours,
 )
+from eqgan.real import as_real
 from eqgan.whole import as_seed, as_whole
 
 if TYPE_CHECKING:
@@ -106,11 +106,9 @@ class Quality:
                 "Modes of a GaussianMixture are counted in the samples themselves: leave out "
                 "features, or compare with its samples, Quality(mixture.samples, features)."
             )
-        if not (isinstance(share, int | float | np.number) and 0 <= share < 1):
-            raise InvalidInput(f"share should lie in [0, 1); got {share!r}.")
         self.features, self.classifier = features, classifier
         self.seed = as_seed(seed)
-        self.share = share
+        self.share = as_real("share", share, "[0, 1)")
         self.known: Tensor | None = None
         self.mixture = reference if isinstance(reference, GaussianMixture) else None
         self.columns = list(Modes._fields if self.mixture else DISTANCES)

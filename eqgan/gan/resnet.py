@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from eqgan.gan.networks import Norm, check_image, norm_layers, own_weight
+from eqgan.whole import as_whole
 
 
 class Residual(nn.Module):
@@ -107,6 +108,7 @@ def resnet_generator(
         >>> resnet_generator(width=16)(torch.zeros(2, 64)).shape
         torch.Size([2, 3, 32, 32])
     """
+    as_whole("noise_dim", noise_dim, 1)
     check_image(size, channels, width)
     side = size // 4
     network = _ResnetInit(
