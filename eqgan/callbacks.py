@@ -18,6 +18,7 @@ from eqgan.data.given import Data
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.games import GAN, Mixed
 from eqgan.loop import Progress
+from eqgan.paths import as_path
 from eqgan.report import make_folder, write, write_picture
 from eqgan.result import Trace
 from eqgan.whole import as_seed, as_whole
@@ -100,7 +101,7 @@ class TraceFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = as_path("path", path)
 
     def __call__(self, progress: Progress) -> None:
         """Write the rows so far."""

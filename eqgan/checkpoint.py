@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import CheckpointError
+from eqgan.paths import as_path
 from eqgan.profile import Profile
 
 FORMAT = 2
@@ -46,7 +47,7 @@ def save(path: str | Path, tree: Any) -> None:
     document = {"format": FORMAT, "tree": encoded, "checksum": _checksum(encoded, tensors)}
     payload = safetensors.torch.save(tensors, {"eqgan": json.dumps(document)})
     try:
-        write_atomically(Path(path), payload)
+        write_atomically(as_path("path", path), payload)
     except OSError as error:
         raise CheckpointError(
             f"Cannot write the checkpoint {path}: {error.strerror}. What was saved there before is "

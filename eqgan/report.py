@@ -13,6 +13,7 @@ from eqgan.certificate import Certificate
 from eqgan.checkpoint import write_atomically
 from eqgan.compare import markdown_table
 from eqgan.errors import InvalidInput
+from eqgan.paths import as_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,9 +125,9 @@ def make_folder(folder: str | Path) -> Path:
         folder: The folder.
 
     Raises:
-        InvalidInput: It cannot be made.
+        InvalidInput: It is no path, or cannot be made.
     """
-    path = Path(folder)
+    path = as_path("folder", folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

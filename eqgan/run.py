@@ -15,6 +15,7 @@ from eqgan.game import Game
 from eqgan.loop import Callback, Run
 from eqgan.memory import explains_shortage, keep_freed_memory
 from eqgan.oracle import Oracle
+from eqgan.paths import as_path
 from eqgan.profile import Profile
 from eqgan.real import as_real
 from eqgan.registry import as_solver
@@ -211,9 +212,7 @@ def _check_callbacks(callbacks: Any) -> None:
 
 
 def _check_file(checkpoint: Any) -> None:
-    if not isinstance(checkpoint, str | Path):
-        raise InvalidInput(f"checkpoint should be a file's path; got {checkpoint!r}.")
-    path = Path(checkpoint)
+    path = as_path("checkpoint", checkpoint)
     if path.is_dir():
         raise InvalidInput(f"checkpoint should be a file; {str(checkpoint)!r} is a folder.")
     if not path.absolute().parent.is_dir():

@@ -37,6 +37,7 @@ from eqgan.errors import InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
 from eqgan.gan.quality import Quality
 from eqgan.oracle import GradientOracle, Oracle
+from eqgan.paths import as_path
 from eqgan.registry import available_solvers, solver_class
 from eqgan.rules import Adam, Constant, Cosine, InverseSqrt, PerPlayer, Rule, TorchOptimizer
 from eqgan.solver import Solver
@@ -170,9 +171,10 @@ def read_study(path: str | Path) -> Study:
 
     Raises:
         UnreadableFile: No such file, or no TOML.
-        InvalidInput: A table, key or value that no study has; it says which, and on which line.
+        InvalidInput: No path; or a table, key or value that no study has: it says which, and on
+            which line.
     """
-    text, document = parsed(Path(path))
+    text, document = parsed(as_path("study", path))
     root = Table(str(path), text, "", document)
     root.only("game", "mixture", "solver", "run", "measure", "samples", "quality")
     root.needs("game", "run")

@@ -30,6 +30,7 @@ from eqgan.errors import CheckpointError, InvalidInput, UnreadableFile
 from eqgan.games import GAN, Mixed
 from eqgan.gan.quality import COLLAPSED, COLUMNS, SPREAD
 from eqgan.loop import Callback
+from eqgan.paths import as_path
 from eqgan.profile import Profile
 from eqgan.report import Report, make_folder, worded, worded_gap, write
 from eqgan.result import Result, Status, Trace
@@ -85,8 +86,9 @@ def train(
         >>> gan.generate(profile, 3).shape
         torch.Size([3, 2])
     """
+    folder = as_path("folder", folder)
     study = study if isinstance(study, Study) else read_study(study)
-    where = _opened(Path(folder), study, resume)
+    where = _opened(folder, study, resume)
     settings = study.settings
     callbacks = _callbacks(study, where)
     with threads(settings.threads):
@@ -123,10 +125,11 @@ def load(folder: str | Path) -> tuple[GAN | Mixed, Profile]:
         InvalidInput: The folder holds no run, or its data are not where they were.
         CheckpointError: The run has not ended, or the file is damaged.
     """
-    study = read_study(Path(folder) / STUDY)
-    if not (Path(folder) / PROFILE).is_file():
+    folder = as_path("folder", folder)
+    study = read_study(folder / STUDY)
+    if not (folder / PROFILE).is_file():
         raise CheckpointError(f"The run in {folder} has not ended: go on with it (--resume) first.")
-    tree = checkpoint.load(Path(folder) / PROFILE, {"profile": None})
+    tree = checkpoint.load(folder / PROFILE, {"profile": None})
     return study.game, study.game.as_profile(tree["profile"])
 
 

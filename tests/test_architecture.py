@@ -23,7 +23,7 @@ import eqgan.solvers
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "profile", "checkpoint", "threads", "deadline", "whole", "real", "pairs"},
+    {"errors", "profile", "checkpoint", "threads", "deadline", "whole", "real", "pairs", "paths"},
     {"spaces", "products", "polytope", "flows", "hypersimplex", "linearisation"},
     {"game"},
     {"games", "gan", "rules", "response", "search", "oracle", "bounds", "data"},

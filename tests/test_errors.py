@@ -189,7 +189,6 @@ BAD = {
     ),
     "meta device": (lambda: eqgan.solve(MatrixGame(RPS), device="meta"), "'cpu', 'cuda' or 'auto'"),
     "list of devices": (lambda: eqgan.solve(MatrixGame(RPS), device=[]), "device should be"),
-    "checkpoint number": (lambda: eqgan.solve(MatrixGame(RPS), checkpoint=5), "a file's path"),
     "meta payoffs": (lambda: MatrixGame(torch.zeros(2, 2, device="meta")), "with values"),
     "number for a solver": (lambda: eqgan.solver_class(3), "name should be text; got 3"),
     "number for a game": (lambda: eqgan.games.named_game(3), "No game is called '3'"),

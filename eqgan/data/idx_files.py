@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import UnreadableFile
+from eqgan.paths import as_path
 
 IDX_DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype("u1"),
@@ -55,7 +56,7 @@ def idx(path: str | Path) -> Tensor:
         >>> idx(path)
         tensor([7, 2, 1], dtype=torch.uint8)
     """
-    path = Path(path)
+    path = as_path("path", path)
     zipped = path.suffix == ".gz"
     try:
         stored = path.stat().st_size

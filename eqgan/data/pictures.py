@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from eqgan.data.idx_files import idx
 from eqgan.errors import InvalidInput, UnreadableFile
+from eqgan.paths import as_path
 from eqgan.whole import as_whole
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def _idx_file(folder: str | Path, split: str, rest: str) -> Path | None:
     if split not in SPLITS:
         raise InvalidInput(f"split should be 'train' or 'test'; got {split!r}.")
     name = f"{SPLITS[split]}-{rest}"
-    candidates = (Path(folder) / name, Path(folder) / f"{name}.gz")
+    folder = as_path("folder", folder)
+    candidates = (folder / name, folder / f"{name}.gz")
     return next((c for c in candidates if c.is_file()), None)
 
 

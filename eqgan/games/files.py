@@ -11,7 +11,6 @@ import csv
 import io
 import json
 import math
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from eqgan.errors import EqganError, InvalidInput, UnreadableFile
 from eqgan.games.gambit import parse_nfg
 from eqgan.games.gambit_writing import nfg_text
 from eqgan.games.matrix import MatrixGame
+from eqgan.paths import as_path
 from eqgan.real import is_real
 
 
@@ -55,7 +55,7 @@ def load(path: str | Path) -> MatrixGame:
         >>> load(path)
         MatrixGame(pennies: 2 x 2, payoffs from -1 to 1)
     """
-    path = as_path(path)
+    path = as_path("A game's file", path)
     reader = READERS[_extension(path)]
     try:
         return reader(path)
@@ -81,7 +81,7 @@ def save(game: MatrixGame, path: str | Path) -> None:
         >>> load(path).value
         0.75
     """
-    path = Path(path)
+    path = as_path("A game's file", path)
     if not isinstance(game, MatrixGame):
         raise InvalidInput(f"save writes a MatrixGame; got {type(game).__name__}.")
     payload = WRITERS[_extension(path)](game)
@@ -89,13 +89,6 @@ def save(game: MatrixGame, path: str | Path) -> None:
         write_atomically(path, payload)
     except OSError as error:
         raise InvalidInput(f"Cannot write {path}: {error.strerror or error}.") from error
-
-
-def as_path(path: Any) -> Path:
-    """Return a file's path, or raise `InvalidInput`."""
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidInput(f"A game's file should be a path; got {path!r}.")
-    return Path(path)
 
 
 def _extension(path: Path) -> str:
