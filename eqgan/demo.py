@@ -24,6 +24,7 @@ from eqgan.errors import InvalidInput
 from eqgan.games import GAN, Mixed
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
 from eqgan.loop import Callback
+from eqgan.randomness import seeded
 from eqgan.report import Report, worded, worded_gap
 from eqgan.threads import one_thread
 
@@ -318,7 +319,7 @@ def pictures(report: Report, effort: Effort, images: Tensor) -> None:
     )
     profiles = {"before training": start(game), "after training": run.profile}
     report.table([_image_row(game, when, z, effort) for when, z in profiles.items()])
-    rng = torch.Generator().manual_seed(SEED)
+    rng = seeded(SEED)
     real = images[torch.randperm(len(images), generator=rng)[:64]]
     fake = game.generate(run.profile, 64, seed=SEED)
     report.gallery(

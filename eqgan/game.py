@@ -21,8 +21,8 @@ from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.linearisation import Linearisation
 from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy, map_strategy
+from eqgan.randomness import seeded
 from eqgan.spaces import Space
-from eqgan.whole import as_seed
 
 OFF_SET = 1e-5
 """A user's strategy may miss its set by this much (rounding); more is an error."""
@@ -102,7 +102,7 @@ class Game(ABC):
 
     def generator(self, seed: int) -> torch.Generator:
         """Return a random generator on the game's device."""
-        return torch.Generator(device=self.device).manual_seed(as_seed(seed))
+        return seeded(seed, self.device)
 
     def initial(self, rng: torch.Generator) -> Profile:
         """Return the conventional start: the centre of every set."""

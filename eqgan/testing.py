@@ -31,6 +31,7 @@ from eqgan.games import (
 )
 from eqgan.gan.networks import mlp
 from eqgan.laws import LAWS, Law, NotApplicable, Trial
+from eqgan.randomness import seeded
 from eqgan.registry import solver_class
 from eqgan.run import solve
 from eqgan.solver import Solver
@@ -95,7 +96,7 @@ def _mixed(base: Game, sizes: tuple[int, int]) -> Mixed:
 def _network(sizes: list[int]) -> nn.Module:
     """Return an MLP whose weights do not depend on torch's global generator."""
     network = mlp(sizes, nn.Tanh)
-    rng = torch.Generator().manual_seed(len(sizes) + sizes[-1])
+    rng = seeded(len(sizes) + sizes[-1])
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(0.5 * torch.randn(parameter.shape, generator=rng))

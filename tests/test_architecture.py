@@ -23,7 +23,18 @@ import eqgan.solvers
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "profile", "checkpoint", "threads", "deadline", "whole", "real", "pairs", "paths"},
+    {
+        "errors",
+        "profile",
+        "checkpoint",
+        "threads",
+        "deadline",
+        "whole",
+        "real",
+        "pairs",
+        "paths",
+        "randomness",
+    },
     {"spaces", "products", "polytope", "flows", "hypersimplex", "linearisation"},
     {"game"},
     {"games", "gan", "rules", "response", "search", "oracle", "bounds", "data"},
@@ -182,6 +193,18 @@ def test_solvers_import_nothing_above_the_contract() -> None:
         if not target.startswith("solvers") and layer_of(target) > layer_of("solver")
     }
     assert not above
+
+
+def test_generators_are_seeded_in_one_place() -> None:
+    """Elsewhere only the global generator is, lent to modules that initialise themselves."""
+    elsewhere = {
+        (file, ast.unparse(node))
+        for file in CORE + SOLVERS
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Attribute) and node.attr == "manual_seed"
+        if ast.unparse(node.value) != "torch.random" and file != "eqgan/randomness.py"
+    }
+    assert not elsewhere
 
 
 # -- solvers and their names -----------------------------------------------------------------------

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
+from eqgan.randomness import seeded
 from eqgan.real import as_real
-from eqgan.whole import as_seed, as_whole
+from eqgan.whole import as_whole
 
 
 class GaussianMixture(NamedTuple):
@@ -149,7 +150,7 @@ def swiss_roll(n: int, radius: float = 1.0, std: float = 0.02, seed: int = 0) ->
         torch.Size([100, 2])
     """
     _check_mixture(n, radius=radius, std=std)
-    rng = _generator(seed)
+    rng = seeded(seed)
     turn = math.pi * (1.5 + 3 * torch.rand(n, generator=rng))
     spiral = radius / (4.5 * math.pi) * torch.stack((turn * turn.cos(), turn * turn.sin()), dim=1)
     return spiral + std * torch.randn(n, 2, generator=rng)
@@ -164,12 +165,8 @@ def _check_mixture(n: int, **sizes: float) -> None:
             as_real(name, size, "(0, inf)")
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(as_seed(seed))
-
-
 def _sampled(n: int, means: Tensor, std: float, seed: int) -> GaussianMixture:
-    rng = _generator(seed)
+    rng = seeded(seed)
     means = means.float()
     drawn = means[torch.randint(len(means), (n,), generator=rng)]
     return GaussianMixture(drawn + std * torch.randn(n, means.shape[1], generator=rng), means, std)

@@ -9,7 +9,8 @@ import torch
 from eqgan.errors import InvalidInput, UnknownName
 from eqgan.games.low_rank import LowRank
 from eqgan.games.matrix import MatrixGame
-from eqgan.whole import as_whole, is_whole
+from eqgan.randomness import seeded
+from eqgan.whole import is_whole
 
 DENSITY = 0.05
 """Share of the entries of a sparse game that are not zero."""
@@ -94,7 +95,7 @@ def random_game(
     sizes = tuple(shape) if isinstance(shape, tuple | list | torch.Size) else ()
     if len(sizes) < 2 or not all(is_whole(n, 1) for n in sizes):
         raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape!r}.")
-    rng = _generator(seed)
+    rng = seeded(seed)
     value = 0.0 if family == "skew" and len(sizes) == 2 else None
     return MatrixGame(FAMILIES[family](sizes, rng), name=f"random {family}", value=value)
 
@@ -122,10 +123,6 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
     """
     if not is_whole(size, 1):
         raise InvalidInput(f"tournament needs at least one action; got {size!r}.")
-    rng = _generator(seed)
+    rng = seeded(seed)
     beats = torch.randint(2, (size, size), generator=rng).double().mul(2).sub(1).triu(1)
     return MatrixGame(beats - beats.T, value=0.0, name=f"tournament({size})")
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(as_whole("seed", seed, 0))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.games.payoffs import BLOCK, Payoffs
+from eqgan.randomness import seeded
 from eqgan.whole import is_whole
 
 
@@ -106,7 +107,7 @@ class MatrixFree(Payoffs):
     def _check(self) -> None:
         m, n = self.shape
         options: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
-        rng = torch.Generator(self.device).manual_seed(0)
+        rng = seeded(0, self.device)
         y, x = (torch.rand(k, generator=rng, **options) for k in (n, m))
         ay, atx = self.matvec(y), self.rmatvec(x)
         for name, got, want in (("matvec", ay, m), ("rmatvec", atx, n)):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import UnsupportedGame
+from eqgan.randomness import seeded
 
 BLOCK = 1 << 20
 """Entries that are computed or widened to float64 at a time, where A is not held so."""
@@ -102,7 +103,7 @@ class Payoffs(ABC):
             a = a - a.mean(-1, keepdim=True)
             exact: Tensor = torch.linalg.matrix_norm(a - a.mean(-2, keepdim=True), 2)
             return exact
-        rng = torch.Generator(device=self.device).manual_seed(0)
+        rng = seeded(0, self.device)
         options: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
         v = _unit(_centred(torch.randn(*batch, n, generator=rng, **options)), 0.0)[0]
         u, beta = torch.zeros(*batch, m, **options), torch.zeros(*batch, 1, **options)

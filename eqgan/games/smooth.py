@@ -12,9 +12,10 @@ from torch.nn.functional import logsigmoid
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.profile import Profile
+from eqgan.randomness import seeded
 from eqgan.real import as_real
 from eqgan.spaces import Euclidean, Space
-from eqgan.whole import as_seed, as_whole
+from eqgan.whole import as_whole
 
 
 def _vectors(z: Profile) -> tuple[Tensor, Tensor]:
@@ -145,7 +146,7 @@ def strongly_monotone(
     as_whole("dimension", dimension, 1)
     as_real("curvature", curvature, "(0, inf)")
     as_real("coupling", coupling)
-    rng = torch.Generator().manual_seed(as_seed(seed))
+    rng = seeded(seed)
     gaussian = torch.randn(dimension, dimension, generator=rng, dtype=torch.float64)
     eye = curvature * torch.eye(dimension, dtype=torch.float64)
     return Quadratic(coupling * torch.linalg.qr(gaussian).Q, eye, eye)

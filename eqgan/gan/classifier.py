@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput
+from eqgan.randomness import seeded
 from eqgan.whole import as_seed, as_whole
 
 WIDTH = 64
@@ -105,7 +106,7 @@ def train_classifier(
     optimizer = torch.optim.Adam(model.parameters(), 5e-3, fused=True)
     batches = -(-len(images) // 128)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
-    rng = torch.Generator(images.device).manual_seed(seed)
+    rng = seeded(seed, images.device)
     for _ in range(epochs):
         order = torch.randperm(len(images), generator=rng, device=images.device)
         for rows in torch.split(order, 128):

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from eqgan.errors import InvalidInput
-from eqgan.whole import as_seed, as_whole, is_whole
+from eqgan.randomness import seeded
+from eqgan.whole import as_whole, is_whole
 
 
 class Modes(NamedTuple):
@@ -154,7 +155,7 @@ def kernel_distance(
     size = min(size, len(real), len(fake))
     if size == len(real) == len(fake):
         subsets = 1  # There is only this one.
-    rng = torch.Generator(real.device).manual_seed(as_seed(seed))
+    rng = seeded(seed, real.device)
     found = []
     for _ in range(subsets):
         x, y = (s[_shuffled(s, rng)[:size]] for s in (real, fake))

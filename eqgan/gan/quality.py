@@ -21,6 +21,7 @@ from eqgan.gan.metrics import (
     modes,
     neighbours,
 )
+from eqgan.randomness import seeded
 from eqgan.real import as_real
 from eqgan.whole import as_seed, as_whole
 
@@ -196,7 +197,7 @@ def _chosen(reference: Data, samples: int, seed: int) -> Tensor:
             "Quality compares with a GaussianMixture, such as eqgan.data.ring(1000), or with at "
             f"least {LEAST} real samples, a tensor (N, *data); got {got}."
         )
-    rng = torch.Generator().manual_seed(seed)
+    rng = seeded(seed)
     rows = torch.randperm(len(reference), generator=rng)[:samples]
     chosen = reference.index_select(0, rows.to(reference.device)).detach()
     if not (chosen.is_floating_point() and bool(torch.isfinite(chosen).all())):
