@@ -21,7 +21,7 @@ from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.linearisation import Linearisation
 from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy, map_strategy
-from eqgan.randomness import seeded
+from eqgan.randomness import check_generator, seeded
 from eqgan.spaces import Space
 
 OFF_SET = 1e-5
@@ -110,6 +110,7 @@ class Game(ABC):
 
     def random(self, rng: torch.Generator) -> Profile:
         """Return a random start; `compare` takes one for each seed."""
+        check_generator(rng)
         return Profile(space.sample(rng, self.batch_shape, **self.options) for space in self.spaces)
 
     def perturb(self, strategy: Strategy, player: int, rng: torch.Generator) -> Strategy:

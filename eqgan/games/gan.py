@@ -21,6 +21,7 @@ from eqgan.gan.objective import check_outputs
 from eqgan.gan.objectives import ObjectiveLike, as_objective
 from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy
+from eqgan.randomness import check_generator
 from eqgan.spaces import Box
 from eqgan.whole import as_whole
 
@@ -187,6 +188,7 @@ class GAN(NetworkGame):
         return self._draw(self.data if self.holdout is None else self.holdout, rng)
 
     def _draw(self, data: Data, rng: torch.Generator) -> GanBatch:
+        check_generator(rng)
         rows, blend = self._rows(data, rng), None
         if self.objective.penalty:
             shape = (self.batch_size,) + (1,) * (len(data.shape) - 1)

@@ -18,6 +18,7 @@ from eqgan.games.compiled import CompiledOperator
 from eqgan.games.network import Computed, Network
 from eqgan.linearisation import Linearisation
 from eqgan.profile import Profile, Strategy
+from eqgan.randomness import check_generator
 from eqgan.spaces import Euclidean, Space
 
 Player = Callable[..., Tensor]
@@ -158,6 +159,7 @@ class NetworkGame(ZeroSumGame):
 
     def random(self, rng: torch.Generator) -> Profile:
         """Return newly initialised networks."""
+        check_generator(rng)
         return self._on_sets([n.fresh(rng) for n in self.networks])
 
     def _on_sets(self, vectors: list[Tensor]) -> Profile:
