@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import permutations, product
 
 import numpy as np
@@ -224,7 +225,7 @@ def test_large_structured_games_hold_only_what_they_need() -> None:
         (lambda: colonel_blotto(1, 5000), "too large to be written out"),
         (lambda: colonel_blotto(2, 3, "abc"), "values should be 3 numbers; got 'abc'"),
         (lambda: colonel_blotto(2, 3, [-1, 2, 3]), "finite numbers >= 0"),
-        (lambda: tournament("nine"), "at least one action; got 'nine'"),
+        (lambda: tournament("nine"), "size should be a whole number >= 1; got 'nine'"),
         (
             lambda: tournament(5, seed=0.5),
             "seed should be a whole number of at most 64 bits; got 0.5",
@@ -235,10 +236,34 @@ def test_large_structured_games_hold_only_what_they_need() -> None:
         (lambda: hadamard(6), "from 4 to 8192; got 6"),
         (lambda: hadamard(2), "from 4 to 8192; got 2"),
         (lambda: hadamard(52), "got 52"),
-        (lambda: tournament(0), "at least one action; got 0"),
+        (lambda: tournament(0), "size should be a whole number >= 1; got 0"),
     ],
 )
 def test_games_that_do_not_exist_are_refused(build: object, said: str) -> None:
     assert callable(build)
     with pytest.raises(InvalidInput, match=said):
         build()
+
+
+def test_tables_that_no_memory_holds_are_refused_before_they_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    side = 2**31
+    for draw in (
+        lambda: random_game("uniform", (side, side)),
+        lambda: random_game("sparse", (side, side)),
+        lambda: random_game("skew", (side, 2, 2, side, side)),
+        lambda: tournament(side),
+        lambda: tournament(np.int32(2**30)),
+    ):
+        with pytest.raises(eqgan.OutOfMemory, match=r"GiB while it is drawn, .* would fit\."):
+            draw()
+    # A machine of 288 bytes: room for two tables of 4 x 4, or one of 6 x 6.
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 36, "SC_PAGE_SIZE": 8}.get)
+    assert tournament(4).payoffs.shape == random_game("integer", (4, 4)).payoffs.shape == (4, 4)
+    assert random_game("uniform", (6, 6)).payoffs.shape == (6, 6)
+    assert random_game("low_rank", (50, 50)).payoffs.shape == (50, 50)
+    with pytest.raises(eqgan.OutOfMemory, match="at most 4 x 4 payoffs would fit"):
+        tournament(5)
+    with pytest.raises(eqgan.OutOfMemory, match="at most 6 x 6 payoffs would fit"):
+        random_game("normal", (2, 6, 6))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
 
 import torch
 
-from eqgan.errors import InvalidInput, UnknownName
+from eqgan.errors import InvalidInput, OutOfMemory, UnknownName
 from eqgan.games.low_rank import LowRank
 from eqgan.games.matrix import MatrixGame
 from eqgan.randomness import seeded
-from eqgan.whole import is_whole
+from eqgan.whole import as_whole, is_whole
 
 DENSITY = 0.05
 """Share of the entries of a sparse game that are not zero."""
@@ -69,6 +71,10 @@ FAMILIES: dict[str, Callable[[tuple[int, ...], torch.Generator], torch.Tensor | 
 }
 
 
+TABLES = {"low_rank": 0, "sparse": 1, "uniform": 1, "normal": 1}
+"""How many tables of numbers are held at once while a game of a family is drawn; others: two."""
+
+
 def random_game(
     family: str = "uniform", shape: tuple[int, ...] = (10, 10), seed: int = 0
 ) -> MatrixGame:
@@ -85,6 +91,7 @@ def random_game(
     Raises:
         UnknownName: No such family.
         InvalidInput: No shape, or no seed.
+        OutOfMemory: A table that is larger than the machine's memory.
 
     Example:
         >>> random_game("integer", (2, 3), seed=1)
@@ -95,6 +102,8 @@ def random_game(
     sizes = tuple(shape) if isinstance(shape, tuple | list | torch.Size) else ()
     if len(sizes) < 2 or not all(is_whole(n, 1) for n in sizes):
         raise InvalidInput(f"shape should be (*batch, m, n) with sizes >= 1; got {shape!r}.")
+    sizes = tuple(map(int, sizes))
+    _check_memory(f"random_game({family!r}, {sizes})", math.prod(sizes), TABLES.get(family, 2))
     rng = seeded(seed)
     value = 0.0 if family == "skew" and len(sizes) == 2 else None
     return MatrixGame(FAMILIES[family](sizes, rng), name=f"random {family}", value=value)
@@ -112,6 +121,7 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
 
     Raises:
         InvalidInput: No actions, or no seed.
+        OutOfMemory: A table that is larger than the machine's memory.
 
     Example:
         >>> tournament(5)
@@ -121,8 +131,23 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
         Fisher and Ryan 1992, Optimal strategies for a generalized "scissors, paper, and stone"
         game; Laffond, Laslier and Le Breton 1993, The bipartisan set of a tournament game.
     """
-    if not is_whole(size, 1):
-        raise InvalidInput(f"tournament needs at least one action; got {size!r}.")
+    size = as_whole("size", size, 1)
+    _check_memory(f"tournament({size})", size * size, 2)
     rng = seeded(seed)
     beats = torch.randint(2, (size, size), generator=rng).double().mul(2).sub(1).triu(1)
     return MatrixGame(beats - beats.T, value=0.0, name=f"tournament({size})")
+
+
+def _check_memory(game: str, payoffs: int, tables: int) -> None:
+    """Raise where tables cannot fit: some systems end a process only once it fills them."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):
+        return  # This system does not say.
+    needed = 8 * tables * payoffs
+    if needed > memory:
+        side = math.isqrt(memory // (8 * tables))
+        raise OutOfMemory(
+            f"{game} takes {needed / 2**30:,.1f} GiB while it is drawn, and this machine has "
+            f"{memory / 2**30:,.1f} GiB: at most {side} x {side} payoffs would fit."
+        )
