@@ -163,15 +163,15 @@ def certify(
     return measure(game, z, oracle, seed=seed, batches=batches)
 
 
-def check_oracle(oracle: Oracle | None, game: Game) -> None:
-    """Raise unless `oracle` is ``None`` or an oracle that serves `game`."""
+def check_oracle(oracle: Oracle | None, game: Game | None = None) -> None:
+    """Raise unless `oracle` is ``None`` or an oracle, which serves the game if one is given."""
     if oracle is None:
         return
     if not isinstance(oracle, Oracle):
         raise InvalidInput(
             f"oracle should be an Oracle, such as eqgan.GradientOracle(); got {oracle!r}."
         )
-    reason = oracle.unsupported(game)
+    reason = None if game is None else oracle.unsupported(game)
     if reason is not None:
         raise UnsupportedGame(f"{type(oracle).__name__} cannot serve this game: {reason}.")
 

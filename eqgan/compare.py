@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from eqgan.behaviour import Motion, behaviour
-from eqgan.certificate import Certificate, certify
+from eqgan.certificate import Certificate, certify, check_oracle
 from eqgan.comparison import Comparison, Row, markdown_table
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
@@ -136,10 +136,7 @@ def _check_options(
     if start not in ("random", "initial"):
         raise InvalidInput(f"start should be 'random' or 'initial'; got {start!r}.")
     check_ends(tol, time_limit)
-    if oracle is not None and not isinstance(oracle, Oracle):
-        raise InvalidInput(
-            f"oracle should be an Oracle, such as eqgan.GradientOracle(); got {oracle!r}."
-        )
+    check_oracle(oracle)
     if n_jobs is not None and not (is_whole(n_jobs) and n_jobs != 0):
         raise InvalidInput(
             f"n_jobs should be a number of processes, or -1 for all; got {n_jobs!r}."
