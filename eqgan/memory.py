@@ -1,8 +1,8 @@
-"""Memory: kept from step to step, and what to do when it runs out.
+"""The end of memory, and what to do about it: smaller games, or fewer atoms of a mixture.
 
-For a mixture that is the number of atoms that would fit. It is found by trying, not by a model of
-what torch allocates: fewer atoms take two steps, with as many profiles and memories alive as a run
-holds.
+For a mixture the advice is the number of atoms that would fit. It is found by trying, not by a
+model of what torch allocates: fewer atoms take two steps, with as many profiles and memories alive
+as a run holds.
 """
 
 from __future__ import annotations
@@ -24,19 +24,6 @@ T = TypeVar("T")
 
 SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 """What the messages of torch's allocators say."""
-
-
-@functools.cache
-def keep_freed_memory() -> None:
-    """Let each step take the memory that the one before it freed.
-
-    The C library of Linux (glibc) hands freed memory back to the system above a threshold, from
-    where every step fetches it anew, zeroed page by page: a tenth of the time of a convolutional
-    network's step. It raises the threshold to twice the largest block that it saw freed, up to
-    64 MiB for a block of 32 MiB; one that is never written to costs nothing. Elsewhere this does
-    nothing.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def explains_shortage(solve: Callable[P, T]) -> Callable[P, T]:

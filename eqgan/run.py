@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
+from eqgan.allocator import keep_freed_memory
 from eqgan.certificate import check_oracle
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game
 from eqgan.loop import Callback, Run
-from eqgan.memory import explains_shortage, keep_freed_memory
+from eqgan.memory import explains_shortage
 from eqgan.oracle import Oracle
 from eqgan.paths import as_path
 from eqgan.profile import Profile

@@ -34,6 +34,7 @@ LAYERS = [
         "pairs",
         "paths",
         "randomness",
+        "allocator",
     },
     {"spaces", "products", "polytope", "flows", "hypersimplex", "linearisation"},
     {"game"},

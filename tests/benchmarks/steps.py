@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import eqgan
-from eqgan.memory import keep_freed_memory
+from eqgan.allocator import keep_freed_memory
 
 
 def step_of(game: eqgan.Game, solver: eqgan.Solver[Any]) -> Callable[[], None]:
