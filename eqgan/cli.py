@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -153,7 +155,9 @@ def _game(spec: str) -> Game:
 
 def _is_large(game: Game) -> bool:
     """Say whether torch's threads help more than they get into each other's way."""
-    return sum(leaf.numel() for leaf in game.initial(game.generator(0)).leaves()) > MANY
+    shapes = (space.shape for space in game.spaces)
+    parts = (s.values() if isinstance(s, Mapping) else [s] for s in shapes)
+    return math.prod(game.batch_shape) * sum(map(math.prod, chain(*parts))) > MANY
 
 
 def _check_device(device: str | None) -> None:
