@@ -13,7 +13,8 @@ import torch
 from test_gan import ring, seeded
 
 import eqgan
-from eqgan.games import GAN, Mixed
+from eqgan.games import GAN, Bilinear, Mixed
+from eqgan.games.compiled import CompiledOperator
 from eqgan.gan.networks import mlp
 from eqgan.gan.objectives import Minimax, NonSaturating, ObjectiveLike, Wasserstein
 
@@ -65,6 +66,22 @@ def test_second_derivatives_and_mixtures_say_that_they_ran_uncompiled() -> None:
     assert run.profile.equal(eqgan.solve(gan(False), "consensus", max_steps=2).profile)
     mix = eqgan.solve(Mixed(gan(), (2, 2)), "mix_gan", max_steps=2)
     assert mix.message.endswith("this mixture ran uncompiled")
+
+
+def test_there_is_no_limit_to_the_games_that_one_process_compiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda f, **options: compiler(f, **{**options, "backend": "eager"})
+    )
+    for n in range(1, 11):  # torch's own limit is 8
+        game, operator = Bilinear(torch.eye(n)), CompiledOperator()
+        z = game.random(game.generator(n))
+        field = operator(game, z, None)
+        assert operator.note == ""
+        assert field is not None
+        assert field.equal(game.operator(z))
 
 
 @pytest.mark.slow

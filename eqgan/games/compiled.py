@@ -69,6 +69,8 @@ class CompiledOperator:
                 one, zero = torch.ones_like(mine), torch.zeros_like(theirs)
                 return pull((one, zero))[0], pull((zero, one))[1]
 
+            # torch compiles one code object for eight games and no more: each has its own.
+            field.__code__ = field.__code__.replace()
             self.function = torch.compile(field, dynamic=False, fullgraph=True)
         return self.function
 
