@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.spaces import Space
+from eqgan.whole import as_whole
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Stacked(Space[Tensor]):
 
     space: Space[Tensor]
     count: int
+
+    def __post_init__(self) -> None:
+        as_whole("count", self.count, 1)
 
     @property
     def bounded(self) -> bool:  # type: ignore[override]

@@ -27,7 +27,6 @@ def available_solvers() -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
 
-@functools.cache
 def solver_class(name: str) -> type[Solver[Any]]:
     """Import and return the solver class registered as `name`.
 
@@ -37,6 +36,11 @@ def solver_class(name: str) -> type[Solver[Any]]:
     """
     if not isinstance(name, str):
         raise InvalidInput(f"A solver's name should be text; got {name!r}.")
+    return _loaded(name)
+
+
+@functools.cache
+def _loaded(name: str) -> type[Solver[Any]]:
     found: dict[str, EntryPoint] = {e.name: e for e in entry_points(group=GROUP)}
     if name not in found:
         raise UnknownName.of("solver", name, ["auto", *found])

@@ -14,7 +14,7 @@ from torch import nn
 
 import eqgan
 from eqgan import data, games, solvers
-from eqgan.gan import Quality, box_maximum, objectives
+from eqgan.gan import Quality, box_maximum, metrics, objectives
 from eqgan.real import is_real
 
 torch.set_num_threads(1)
@@ -61,6 +61,7 @@ MEASURES: dict[str, Callable[[Any], Any]] = {
     "loss sensitive clip": lambda x: objectives.LossSensitive(clip=x),
     "loss sensitive weight": lambda x: objectives.LossSensitive(weight=x),
     "measured": lambda x: objectives.Measured(delta=x),
+    "modes": lambda x: metrics.modes(POINTS, POINTS, x),
     "moving average": lambda x: solvers.MovingAverage(EXTRA, decay=x),
     "multiplicative weights": lambda x: solvers.MultiplicativeWeights(scale=x),
     "pdhg longest": lambda x: solvers.Pdhg(longest=x),
@@ -73,6 +74,7 @@ MEASURES: dict[str, Callable[[Any], Any]] = {
     "ring": lambda x: data.ring(3, radius=x),
     "scale of samples": lambda x: eqgan.Euclidean((1,), scale=x),
     "shaping": lambda x: solvers.Lola(shaping=x),
+    "share of a mode": lambda x: metrics.modes(POINTS, POINTS, 0.1, x),
     "share": lambda x: Quality(POINTS, share=x),
     "strongly monotone": lambda x: games.strongly_monotone(curvature=x),
     "support polish": lambda x: solvers.SupportPolish(EXTRA, threshold=x),
@@ -130,6 +132,8 @@ def test_options_that_are_no_measure() -> None:
             solvers.Unrolled(follower=wrong)  # type: ignore[arg-type]
     with pytest.raises(eqgan.InvalidInput, match=r"sufficient should be a number in \(0, 0.2\)"):
         solvers.Pdhg(sufficient=0.5, necessary=0.2)
+    with pytest.raises(eqgan.InvalidInput, match="count should be a whole number >= 1"):
+        eqgan.Stacked(eqgan.Simplex(2), -1)
     with pytest.raises(eqgan.InvalidInput, match="k of n places"):
         eqgan.Hypersimplex(3, "a")  # type: ignore[arg-type]
     with pytest.raises(eqgan.InvalidInput, match="noise_dim should be a whole number >= 1"):
@@ -137,7 +141,19 @@ def test_options_that_are_no_measure() -> None:
     with pytest.raises(eqgan.InvalidInput, match="n should be a whole number >= 1; got nan"):
         eqgan.Ball(math.nan)  # type: ignore[arg-type]
     with pytest.raises(eqgan.InvalidInput, match="k should be a whole number >= 1"):
-        eqgan.gan.metrics.neighbours(POINTS, POINTS, k=-1)
+        metrics.neighbours(POINTS, POINTS, k=-1)
+    with pytest.raises(eqgan.InvalidInput, match=r"1 <= splits <= N; got .* and 'a'"):
+        metrics.classifier_score(POINTS, "a")  # type: ignore[arg-type]
+
+
+def test_names_that_are_no_text_are_unknown() -> None:
+    for wrong in ([], {}, 5, None):
+        with pytest.raises(eqgan.UnknownName, match="No objective is called"):
+            objectives.as_objective(wrong)  # type: ignore[arg-type]
+        with pytest.raises(eqgan.UnknownName, match="No f-divergence is called"):
+            objectives.FDivergence(wrong)  # type: ignore[arg-type]
+        with pytest.raises(eqgan.InvalidInput, match="name should be text"):
+            eqgan.solver_class(wrong)  # type: ignore[arg-type]
 
 
 def test_fractions_are_constants_of_matrix_games() -> None:

@@ -120,7 +120,7 @@ class FDivergence(Objective):
     kind: Literal["kl", "reverse_kl", "pearson", "hellinger", "total_variation"] = "kl"
 
     def __post_init__(self) -> None:
-        if self.kind not in F_DIVERGENCES:
+        if self.kind not in tuple(F_DIVERGENCES):
             raise UnknownName.of("f-divergence", self.kind, F_DIVERGENCES)
 
     def payoff(self, real: Tensor, fake: Tensor) -> Tensor:

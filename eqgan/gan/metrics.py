@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.randomness import seeded
+from eqgan.real import as_real
 from eqgan.whole import as_whole, is_whole
 
 
@@ -53,15 +54,10 @@ def modes(samples: Tensor, means: Tensor, std: float, share: float = 0.0) -> Mod
             "modes expects tensors, samples (N, d) and means (K, d); got "
             f"{_shape(samples)} and {_shape(means)}."
         )
-    try:
-        usable = len(samples) > 0 and 0 < std < math.inf and 0 <= share < 1
-    except TypeError:
-        usable = False
-    if not usable:
-        raise InvalidInput(
-            "modes needs samples, a finite std > 0 and share in [0, 1); got "
-            f"{len(samples)} samples, std={std!r} and share={share!r}."
-        )
+    if len(samples) == 0:
+        raise InvalidInput("modes needs samples; got none.")
+    as_real("std", std, "(0, inf)")
+    as_real("share", share, "[0, 1)")
     distances, nearest = torch.cdist(samples.double(), means.double().to(samples.device)).min(dim=1)
     good = distances <= 3 * std
     counts = torch.bincount(nearest[good], minlength=len(means)).double()
