@@ -148,7 +148,7 @@ def test_options_that_are_no_measure() -> None:
 
 def test_names_that_are_no_text_are_unknown() -> None:
     for wrong in ([], {}, 5, None):
-        with pytest.raises(eqgan.UnknownName, match="No objective is called"):
+        with pytest.raises(eqgan.InvalidInput, match="objective should be a name, or an instance"):
             objectives.as_objective(wrong)  # type: ignore[arg-type]
         with pytest.raises(eqgan.UnknownName, match="No f-divergence is called"):
             objectives.FDivergence(wrong)  # type: ignore[arg-type]

@@ -12,8 +12,6 @@ ROOT = Path(__file__).parents[1]
 
 PRIVATE = {
     "torch._fused_adam_": "Adam's kernel, without the optimizer around it",
-    "torch._utils._flatten_dense_tensors": "gradients of a network as one vector",
-    "torch._utils._unflatten_dense_tensors": "a vector as the parameters of a network",
     "torch._C._are_functorch_transforms_active": "whether vmap or vjp is at work",
     "torch.nn.utils.parametrize._cache": "spectral norms that were computed already",
     "torch.nn.modules.batchnorm._BatchNorm": "all kinds of BatchNorm",

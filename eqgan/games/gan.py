@@ -16,7 +16,7 @@ from eqgan.data.given import Data, as_data
 from eqgan.errors import InvalidInput
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
-from eqgan.gan.collapse import PROBES, SHOWN, collapse, total_variance
+from eqgan.gan.collapse import PROBES, collapse, some, total_variance
 from eqgan.gan.objective import check_outputs
 from eqgan.gan.objectives import ObjectiveLike, as_objective
 from eqgan.pairs import over_pairs
@@ -367,10 +367,8 @@ class GAN(NetworkGame):
 
     @cached_property
     def data_variance(self) -> float:
-        """The sum of the variances of all entries of a sample; infinite where nothing varies."""
-        rows = torch.linspace(0, len(self.data) - 1, min(len(self.data), SHOWN)).long()
-        some = self.data.index_select(0, rows.to(self.device))
-        return total_variance(some[None], torch.ones(1, device=self.device)) or math.inf
+        """The total variance of the data; infinite where nothing varies."""
+        return total_variance(some(self.data)[None], torch.ones(1, **self.options)) or math.inf
 
     def make(self, x: Strategy, noise: Tensor) -> Tensor:
         """Return the samples that the generator `x` makes of `noise`, without a graph.

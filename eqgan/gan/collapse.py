@@ -6,7 +6,10 @@ is no collapse: generators pass from mode to mode, and come back.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+from eqgan.data.given import Data
 
 POINT = 1e-8
 """Samples of less than this share of the data's variance are one point: a ten-thousandth wide."""
@@ -16,6 +19,17 @@ PROBES = 16
 
 SHOWN = 1000
 """Data that are looked at, at most."""
+
+
+def some(data: Data) -> Tensor:
+    """Return data from everywhere, at most `SHOWN`.
+
+    Example:
+        >>> some(torch.zeros(5000, 2)).shape
+        torch.Size([1000, 2])
+    """
+    rows = torch.linspace(0, len(data) - 1, min(len(data), SHOWN), dtype=torch.float64).long()
+    return data.index_select(0, rows.to(data.device))
 
 
 def total_variance(samples: Tensor, weights: Tensor) -> float:

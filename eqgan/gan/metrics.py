@@ -115,12 +115,13 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """
     real, fake = _features(real, fake, least=2)
     m1, m2 = real.mean(0), fake.mean(0)
-    c1, c2 = (torch.cov(x.mT).reshape(2 * x.shape[1:]) for x in (real, fake))
-    # The eigenvalues of C1 C2 are those of the symmetric R C2 R, R the root of C1.
-    values, vectors = torch.linalg.eigh(c1)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.mT
-    common = torch.linalg.eigvalsh(root @ c2 @ root).clamp_min(0).sqrt().sum()
-    distance = (m1 - m2).square().sum() + c1.trace() + c2.trace() - 2 * common
+    # C = R^T R. The roots of the eigenvalues of C1 C2 are the singular values of R1 R2^T, which
+    # takes no root of what is zero but for rounding, where there are fewer samples than features.
+    r1, r2 = (
+        torch.linalg.qr(x - x.mean(0), mode="r").R / (len(x) - 1) ** 0.5 for x in (real, fake)
+    )
+    common = torch.linalg.svdvals(r1 @ r2.mT).sum()
+    distance = (m1 - m2).square().sum() + r1.square().sum() + r2.square().sum() - 2 * common
     return float(distance.clamp_min(0))
 
 
