@@ -115,6 +115,7 @@ class Run:
         self.started = time.perf_counter()
         self.bound = BLOWN_UP * (1.0 + float(self.z.norm()))
         self.good = (self.z, self.state, self.step)
+        self.spent_before = self.solver.spent(self.game, self.state, 0)
         self.certified = self.z
         cheap = self.oracle is None and default_oracle(self.game).cheap
         self.certifies = self.oracle is not None or cheap
@@ -125,6 +126,11 @@ class Run:
     def seconds(self) -> float:
         """Wall-clock time so far, that of an interrupted run before this one included."""
         return self.earlier + time.perf_counter() - self.started
+
+    @property
+    def evaluations(self) -> float:
+        """Joint gradients of this run; a memory that was handed in may have counted others."""
+        return self.solver.spent(self.game, self.state, self.step) - self.spent_before
 
     def loop(self) -> Status:
         """Step until a limit comes; return why it ended."""
@@ -194,7 +200,7 @@ class Run:
         output = self.output()
         row = {
             "step": self.step,
-            "evaluations": self.solver.spent(self.game, self.state, self.step),
+            "evaluations": self.evaluations,
             "seconds": self.seconds,
         }
         reached = self.measure(output, row)
@@ -291,7 +297,7 @@ class Run:
             message=message,
             trace=Trace(self.rows),
             steps=self.step,
-            evaluations=self.solver.spent(self.game, self.state, self.step),
+            evaluations=self.evaluations,
             seconds=self.seconds,
             oracle=self.oracle,
             seed=self.seed,

@@ -74,7 +74,7 @@ class BestSoFar(Solver[BestState]):
 
     def spent(self, game: Game, state: BestState, steps: int) -> float:
         """Return what the wrapped solver and the looks at gaps spent."""
-        looks = steps // self.every
+        looks = state.steps // self.every
         return self.solver.spent(game, state.inner, steps) + looks * self._look(game)
 
     def unsupported(self, game: Game) -> str | None:

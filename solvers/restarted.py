@@ -73,8 +73,8 @@ class Restarted(Solver[RestartState]):
 
     def spent(self, game: Game, state: RestartState, steps: int) -> float:
         """Return what the wrapped solver and the looks at gaps spent."""
-        since = self.solver.spent(game, state.inner, steps - state.begun)
-        return state.spent + since + steps // self.every
+        since = self.solver.spent(game, state.inner, state.steps - state.begun)
+        return state.spent + since + state.steps // self.every
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless gaps are exact and cheap, or the wrapped solver's reason."""

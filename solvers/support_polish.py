@@ -113,7 +113,7 @@ class SupportPolish(Solver[PolishState]):
 
     def spent(self, game: Game, state: PolishState, steps: int) -> float:
         """Return what the wrapped solver and the looks at gaps spent."""
-        return self.solver.spent(game, state.inner, steps) + 2 * (steps // self.every)
+        return self.solver.spent(game, state.inner, steps) + 2 * (state.steps // self.every)
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless `game` is a matrix game that the wrapped solver takes."""

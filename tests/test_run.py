@@ -9,11 +9,17 @@ import eqgan
 from eqgan import Constant, Profile
 from eqgan.gan.networks import mlp
 from eqgan.solvers import (
+    Averaged,
+    BestSoFar,
+    CompetitiveGradient,
     Extragradient,
+    FollowTheRidge,
     InteriorPoint,
     MixGan,
     OptimisticGradient,
     Pivoting,
+    ProximalPoint,
+    Restarted,
     SimultaneousGradient,
 )
 
@@ -212,6 +218,29 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not() -> None:
     runs = [eqgan.solve(tiny_gan(), "extragradient", max_steps=20, seed=s) for s in (1, 1, 2)]
     assert runs[0].profile.equal(runs[1].profile)
     assert not runs[0].profile.equal(runs[2].profile)
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [
+        ProximalPoint(),
+        Averaged(CompetitiveGradient(rate=0.1)),
+        Restarted(ProximalPoint(), every=3),
+        BestSoFar(FollowTheRidge(), every=4),
+    ],
+    ids=lambda solver: type(solver).__name__,
+)
+def test_a_run_tells_what_itself_evaluated(solver: eqgan.Solver) -> None:  # type: ignore[type-arg]
+    game = rps() if isinstance(solver, Restarted) else eqgan.games.strongly_monotone(2)
+    start = game.random(game.generator(0))
+
+    def run(steps: int, **after: object) -> eqgan.Result:
+        return eqgan.solve(game, solver, max_steps=steps, tol=0, **({"init": start} | after))
+
+    first = run(12)
+    second = run(12, init=first.last, state=first.state)
+    assert 0 < first.evaluations < 12 * solver.evaluations(game)
+    assert first.evaluations + second.evaluations == pytest.approx(run(24).evaluations)
 
 
 def test_a_run_goes_on_from_its_state() -> None:
