@@ -378,6 +378,10 @@ def _gradients(
     loss: Tensor, leaves: list[Tensor], retain_graph: bool, create_graph: bool
 ) -> tuple[Tensor, ...]:
     total = loss if loss.dim() == 0 else loss.sum()
+    if not total.requires_grad:
+        raise UnsupportedGame(
+            "There are no gradients: torch's functions do not lead from the strategies to a loss."
+        )
     return torch.autograd.grad(
         total, leaves, retain_graph=retain_graph, create_graph=create_graph, materialize_grads=True
     )

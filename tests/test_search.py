@@ -197,3 +197,20 @@ def test_a_player_to_whom_all_is_the_same_gains_nothing() -> None:
     certificate = eqgan.certify(game, ([0.5], [0.0]), GradientOracle(steps=100))
     assert certificate.regrets["maximizer"] == 0
     assert certificate.nash_conv == pytest.approx(0.25, abs=1e-4)
+
+
+def test_a_function_that_loses_a_gradient_is_told() -> None:
+    """NumPy and math read numbers, and autograd does not see it."""
+
+    def lost(x: Tensor, y: Tensor) -> Tensor:
+        return math.sin(float(x.detach())) * y
+
+    game = ContinuousGame(lost)
+    told = r"f changes with x, and passes no gradient to it"
+    for played in (game, Mixed(game, (1, 1))):
+        assert told in eqgan.solve(played, "extragradient", max_steps=2).message
+    for kept in (lambda x, y: torch.sin(x) * y, lambda x, y: y**2, lambda x, y: 1.0 - y):
+        assert not ContinuousGame(kept).note
+    nothing = ContinuousGame(lambda x, y: torch.tensor(float(x.detach() * y.detach())).double())
+    with pytest.raises(eqgan.UnsupportedGame, match=r"no gradients: torch's functions do not lead"):
+        eqgan.solve(nothing, "extragradient", max_steps=2)

@@ -120,6 +120,30 @@ class ContinuousGame(ZeroSumGame):
         rows = [torch.cat(here.vjp(Profile(e.split(sizes))).leaves()) for e in basis]
         return float(torch.linalg.matrix_norm(torch.stack(rows), 2))
 
+    @cached_property
+    def note(self) -> str:  # type: ignore[override]
+        """That f changes with a variable and passes it no gradient, where that is so."""
+        rng = self.generator(0)
+        here, there = self.random(rng), self.random(rng)
+        with torch.inference_mode(False), torch.enable_grad():
+            z = here.attached()
+            value = self.payoff(z)
+            slopes: tuple[Tensor | None, ...] = (None, None)
+            if value.requires_grad:
+                slopes = torch.autograd.grad(value, z.leaves(), allow_unused=True)
+        blind = [
+            name
+            for player, name in enumerate(("x", "y"))
+            if slopes[player] is None
+            and bool(self.payoff(here.replace(player, there[player])) != self.payoff(here))
+        ]
+        if not blind:
+            return ""
+        return (
+            f"f changes with {' and '.join(blind)}, and passes no gradient to it: what follows "
+            "gradients sees nothing of that (math.sin and .item() lose them, torch.sin keeps them)"
+        )
+
     def payoff(self, z: Profile, batch: Any = None) -> Tensor:
         """Return :math:`f(x, y)`."""
         x, y = z

@@ -81,9 +81,10 @@ class Mixed(ZeroSumGame):
 
     @property
     def note(self) -> str:  # type: ignore[override]
-        """That mixtures run uncompiled, where the base game was asked to be compiled."""
-        asked = getattr(self.base, "compiled", None) is not None
-        return "compile=True serves plain GANs: this mixture ran uncompiled" if asked else ""
+        """What the base game adds; of one that was asked to be compiled, that mixtures are not."""
+        if getattr(self.base, "compiled", None) is not None:
+            return "compile=True serves plain GANs: this mixture ran uncompiled"
+        return self.base.note
 
     @property
     def stochastic(self) -> bool:
