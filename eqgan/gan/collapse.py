@@ -17,8 +17,8 @@ POINT = 1e-8
 PROBES = 16
 """Samples of each generator that are looked at."""
 
-SHOWN = 1000
-"""Data that are looked at, at most."""
+SHOWN = 256
+"""Data that are looked at, at most: they may have to be read from a disk."""
 
 
 def some(data: Data) -> Tensor:
@@ -26,7 +26,7 @@ def some(data: Data) -> Tensor:
 
     Example:
         >>> some(torch.zeros(5000, 2)).shape
-        torch.Size([1000, 2])
+        torch.Size([256, 2])
     """
     rows = torch.linspace(0, len(data) - 1, min(len(data), SHOWN), dtype=torch.float64).long()
     return data.index_select(0, rows.to(data.device))
