@@ -288,9 +288,23 @@ def test_one_sigmoid_is_enough() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.main(x)  # type: ignore[no-any-return]
 
+    class Squeezed(Wrapped):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).squeeze(1)
+
+    class GoesOn(Wrapped):
+        """Its Sigmoid is the last layer, but not the last word."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).logit(1e-6)
+
     for objective in ("non_saturating", "bounded_log", "jensen_shannon"):
-        with pytest.raises(eqgan.InvalidInput, match=r"ends in a Sigmoid, and .* leave that layer"):
-            GAN(nn.Linear(2, 2), Wrapped(), torch.zeros(9, 2), 2, objective)
+        for ending in (Wrapped(), Squeezed()):
+            with pytest.raises(
+                eqgan.InvalidInput, match=r"ends in a Sigmoid, and .* leave that layer"
+            ):
+                GAN(nn.Linear(2, 2), ending, torch.zeros(9, 2), 2, objective)
+        GAN(nn.Linear(2, 2), GoesOn(), torch.zeros(9, 2), 2, objective)
     GAN(nn.Linear(2, 2), Wrapped(), torch.zeros(9, 2), 2, "least_squares")
 
 

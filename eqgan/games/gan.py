@@ -158,7 +158,7 @@ class GAN(NetworkGame):
                 "The discriminator should give one number a sample, (2,) or (2, 1): "
                 f"{shapes}, and it gives {tuple(scores.shape)}."
             )
-        check_outputs(self.objective, self.networks[1].module)
+        check_outputs(self.objective, self.networks[1].module, lambda: self.player(1, y)(real))
         for check in (self.check_repeatable, self.check_differentiable):
             check(lambda z: self.player(1, z[1])(self.player(0, z[0])(noise)))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput
@@ -60,15 +62,28 @@ class Objective(ABC):
         raise NotImplementedError
 
 
-def check_outputs(objective: Objective, discriminator: nn.Module) -> None:
-    """Raise `InvalidInput` if a discriminator's last layer does what the objective does again."""
-    last = discriminator
-    # A Sequential, or a module of the user's around one.
-    while parts := [*last.children()]:
-        if not isinstance(last, nn.Sequential) and (len(parts) > 1 or last._parameters):
-            break
-        last = parts[-1]
-    if objective.squashes and isinstance(last, nn.Sigmoid):
+def check_outputs(
+    objective: Objective, discriminator: nn.Module, evaluate: Callable[[], Tensor]
+) -> None:
+    """Raise `InvalidInput` if a discriminator's last layer does what the objective does again.
+
+    Args:
+        objective: What its outputs go to.
+        discriminator: The module, whose layers are listened to.
+        evaluate: Runs it; what it returns decides, for users may go on from the last layer.
+    """
+    heard: list[Tensor] = []
+    hooks = [
+        layer.register_forward_hook(lambda *call: heard.append(call[-1]))
+        for layer in discriminator.modules()
+        if objective.squashes and isinstance(layer, nn.Sigmoid)
+    ]
+    try:
+        scores = evaluate().flatten()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if any(torch.equal(output.flatten().to(scores.dtype), scores) for output in heard):
         raise InvalidInput(
             f"The discriminator ends in a Sigmoid, and {type(objective).__name__} takes the "
             "sigmoid of its outputs itself; leave that layer out."
