@@ -316,6 +316,7 @@ class Run:
             "rng": self.rng.get_state(),
             "step": self.step,
             "seconds": self.seconds,
+            "spent_before": self.spent_before,
             "rows": self.rows,
         }
 
@@ -349,6 +350,7 @@ class Run:
         self.z, self.state = saved["z"], saved["state"]
         self.rng.set_state(saved["rng"].cpu())
         self.step, self.earlier = saved["step"], saved["seconds"]
+        self.spent_before = saved["spent_before"]
         # The row of this very step is measured again by the check that opens the loop.
         self.rows = [row for row in saved["rows"] if row["step"] < self.step]
         self.good = (self.z, self.state, self.step)

@@ -243,6 +243,25 @@ def test_a_run_tells_what_itself_evaluated(solver: eqgan.Solver) -> None:  # typ
     assert first.evaluations + second.evaluations == pytest.approx(run(24).evaluations)
 
 
+def test_a_resumed_run_tells_what_the_unbroken_one_evaluated(tmp_path: Path) -> None:
+    """Even if the memory that the run began with is not handed in again."""
+    game, file = eqgan.games.strongly_monotone(2), tmp_path / "run.ckpt"
+
+    def run(steps: int, **options: object) -> eqgan.Result:
+        return eqgan.solve(
+            game, ProximalPoint(), max_steps=steps, tol=0, check_every=5, checkpoint=file, **options
+        )
+
+    first = eqgan.solve(game, ProximalPoint(), max_steps=10, tol=0)
+    after = {"init": first.last, "state": first.state}
+    whole = run(20, **after)
+    run(10, **after)
+    resumed = run(20, resume=True)
+    assert resumed.evaluations == whole.evaluations
+    for row, other in zip(resumed.trace, whole.trace, strict=True):
+        assert row["evaluations"] == other["evaluations"]
+
+
 def test_a_run_goes_on_from_its_state() -> None:
     solver = OptimisticGradient(rule=Constant(0.1))
     whole = eqgan.solve(rps(), solver, init=START, max_steps=20, tol=0)
