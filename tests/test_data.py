@@ -315,3 +315,11 @@ def test_an_array_that_may_not_be_written_to_serves_as_data() -> None:
     fixed = np.ones((3, 2))
     fixed.flags.writeable = False
     assert torch.equal(as_data(fixed, torch.device("cpu"), torch.float32), torch.ones(3, 2))
+
+
+def test_a_mapped_file_that_may_not_be_written_to_is_not_copied(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.ones((3, 2), dtype=np.float32))
+    mapped = np.load(tmp_path / "data.npy", mmap_mode="r")
+    held = as_data(mapped, torch.device("cpu"), torch.float32)
+    assert torch.equal(held, torch.ones(3, 2))
+    assert held.data_ptr() == mapped.ctypes.data

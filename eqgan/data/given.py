@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,8 +61,7 @@ def _as_tensor(data: Any) -> Tensor:
             "its .samples."
         )
     try:
-        # Memory that may not be written to (a DataFrame's) is copied: torch warns of it.
-        tensor = data if isinstance(data, Tensor) else torch.as_tensor(np.require(data, None, "W"))
+        tensor = data if isinstance(data, Tensor) else _shared(np.asarray(data))
     except (TypeError, ValueError) as error:
         raise InvalidInput(
             f"data should be a tensor, an array or a Dataset; got {type(data).__name__}."
@@ -79,6 +79,14 @@ def _as_tensor(data: Any) -> Tensor:
     if not bool(torch.isfinite(tensor).all()):
         raise InvalidInput("data should be finite; got NaN or infinite entries.")
     return tensor.detach()
+
+
+def _shared(array: np.ndarray[Any, Any]) -> Tensor:
+    # Torch warns of memory that may not be written to: a DataFrame's, or a file's that is mapped
+    # and may be larger than memory. Nobody writes to it here, and a copy might not fit.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.as_tensor(array)
 
 
 def _length(data: Any) -> int:
