@@ -2,12 +2,13 @@
 
 import math
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
 import torch.utils.checkpoint
 from test_gan import ring, ring_gan
-from torch import nn
+from torch import Tensor, nn
 
 import eqgan
 from eqgan.games import GAN, FiniteGAN, Mixed
@@ -200,6 +201,27 @@ def test_a_module_that_could_not_learn_or_play_is_refused_at_once(case: str) -> 
     build, sentence = UNPLAYABLE[case]
     with pytest.raises(eqgan.InvalidInput, match=sentence):
         linear_gan(build(), nn.Linear(2, 1))
+
+
+def test_a_player_may_play_no_part_in_the_first_batch() -> None:
+    one = torch.ones(1, 1)
+
+    def payoff(g: Callable[..., Tensor], d: Callable[..., Tensor], together: bool) -> Tensor:
+        return (g(one) * d(one) if together else g(one) ** 2).mean()
+
+    for first in (True, False):
+        batches = iter([first])
+        game = eqgan.games.NeuralGame(
+            nn.Linear(1, 1),
+            nn.Linear(1, 1),
+            payoff,
+            sample=lambda rng, batches=batches: next(batches, True),
+        )
+        assert eqgan.solve(game, "extragradient", max_steps=2).steps == 2
+    with pytest.raises(eqgan.InvalidInput, match="parameters of the maximizer, so"):
+        eqgan.games.NeuralGame(
+            nn.Linear(1, 1), nn.Linear(1, 1), lambda g, d, _: (g(one) * d(one).detach()).mean()
+        )
 
 
 @pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])

@@ -17,7 +17,7 @@ from eqgan.game import ZeroSumGame
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.network import Computed, Network
 from eqgan.linearisation import Linearisation
-from eqgan.profile import Profile, Strategy
+from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.randomness import check_generator
 from eqgan.spaces import Euclidean, Space
 
@@ -88,7 +88,9 @@ class NetworkGame(ZeroSumGame):
             )
 
     def check_differentiable(self, evaluate: Callable[[Profile], Tensor]) -> None:
-        """Raise unless gradients reach both players' parameters.
+        """Raise unless gradients reach the parameters of every player who changes the outcome.
+
+        One who does not, be it on this batch alone, has gradients of zero, and nothing to learn.
 
         Args:
             evaluate: Runs both networks at a profile.
@@ -111,12 +113,16 @@ class NetworkGame(ZeroSumGame):
                     f"The networks cannot be differentiated ({reason}). Layers are run once, and "
                     "not again for their gradients: leave out torch.utils.checkpoint."
                 ) from error
-        cut = [name for name, g in zip(self.players, reached, strict=True) if g is None]
+        cut = [
+            name
+            for player, name in enumerate(self.players)
+            if reached[player] is None and _matters(evaluate, z.detach(), player)
+        ]
         if cut:
             raise InvalidInput(
                 f"No gradient reaches the parameters of the {' and the '.join(cut)}, so nothing "
                 "would be learned: between them and the outcome stands torch.no_grad, .detach() or "
-                "NumPy, or they play no part. Remove what stands there."
+                "NumPy. Remove what stands there."
             )
 
     def player(self, player: int, strategy: Strategy) -> Player:
@@ -177,6 +183,12 @@ class NetworkGame(ZeroSumGame):
         assert isinstance(x, Tensor)
         assert isinstance(y, Tensor)
         return self.networks[0].to_module(x), self.networks[1].to_module(y)
+
+
+def _matters(evaluate: Callable[[Profile], Tensor], z: Profile, player: int) -> bool:
+    moved = z.replace(player, map_strategy(lambda a: -1 - 2 * a, z[player]))
+    with torch.no_grad():
+        return not torch.equal(evaluate(z).nan_to_num(), evaluate(moved).nan_to_num())
 
 
 def _kind(strategy: Any) -> str:
