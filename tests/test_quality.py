@@ -124,6 +124,11 @@ def test_a_classifier_of_labelled_images_serves() -> None:
     assert 1 <= row["classifier_score"] <= 3
 
 
+def test_dropout_that_drops_nothing_may_train() -> None:
+    idle = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.0))
+    assert Quality(DATA.samples, idle).measure(DATA.samples)["frechet"] < 0.1
+
+
 WRONG = {
     "dropout": (
         lambda: Quality(DATA.samples, nn.Sequential(nn.Linear(2, 4), nn.Dropout())),

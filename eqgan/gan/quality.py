@@ -182,7 +182,8 @@ def _check_evaluates(function: Callable[[Tensor], Tensor] | None, name: str) -> 
     if not isinstance(network, nn.Module):
         return
     for part in network.modules():
-        if isinstance(part, CHANGING) and part.training:
+        # Dropout with a probability of zero drops nothing.
+        if isinstance(part, CHANGING) and part.training and getattr(part, "p", 1) > 0:
             raise InvalidInput(
                 f"{name} should answer the same each time; its {type(part).__name__} is in "
                 "training mode. Call .eval() on the network."
