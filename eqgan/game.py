@@ -262,7 +262,8 @@ class Game(ABC):
 
     def _as_tensor(self, value: Any, what: str) -> Tensor:
         try:
-            tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+            given = value if isinstance(value, Tensor) else np.require(value, None, "W")
+            tensor = torch.as_tensor(given)  # which warns of arrays that may not be written to
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"{what} should be an array of numbers; got {value!r}.") from error
         if tensor.device != self.device and isinstance(value, Tensor):

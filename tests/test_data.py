@@ -314,7 +314,11 @@ def test_an_array_that_may_not_be_written_to_serves_as_data() -> None:
     """What a DataFrame hands out; torch warns of it, and warnings are errors here."""
     fixed = np.ones((3, 2))
     fixed.flags.writeable = False
-    assert torch.equal(as_data(fixed, torch.device("cpu"), torch.float32), torch.ones(3, 2))
+    torch.set_warn_always(True)  # not only once
+    try:
+        assert torch.equal(as_data(fixed, torch.device("cpu"), torch.float32), torch.ones(3, 2))
+    finally:
+        torch.set_warn_always(False)
 
 
 def test_a_mapped_file_that_may_not_be_written_to_is_not_copied(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
+import numpy as np
 import torch
 
+import eqgan
 from eqgan import Profile
 
 
@@ -49,3 +51,15 @@ def test_finite() -> None:
 
 def test_repr_shows_small_strategies_and_shapes_of_large_ones() -> None:
     assert repr(Profile((torch.ones(2), torch.ones(9)))) == "Profile([1.0, 1.0], <float32 (9,)>)"
+
+
+def test_a_start_that_may_not_be_written_to_serves() -> None:
+    """Torch warns of such memory, and warnings are errors here; else it does so only once."""
+    start = np.full(2, 0.5)
+    start.flags.writeable = False
+    game = eqgan.games.matching_pennies()
+    torch.set_warn_always(True)
+    try:
+        assert game.as_profile((start, start)).equal(game.initial(game.generator(0)))
+    finally:
+        torch.set_warn_always(False)
