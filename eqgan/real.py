@@ -73,5 +73,8 @@ def as_real(name: str, value: Any, interval: str = EVERYWHERE) -> float:
     """
     if not is_real(value, interval):
         wanted = WORDS.get(interval, f"a number in {interval}")
-        raise InvalidInput(f"{name} should be {wanted}; got {value!r}.")
+        # A tensor or an array of no dimension looks like a number.
+        alike = not isinstance(value, NUMBERS) and getattr(value, "ndim", None) == 0
+        advice = f"; pass float({name})" if alike else ""
+        raise InvalidInput(f"{name} should be {wanted}; got {value!r}{advice}.")
     return float(value)

@@ -161,3 +161,11 @@ def test_fractions_are_constants_of_matrix_games() -> None:
     assert game.constant == Fraction(1, 3)
     with pytest.raises(eqgan.InvalidInput, match="constant should be"):
         games.MatrixGame([[0]], constant=Fraction(10**400))
+
+
+def test_tensors_that_look_like_numbers_are_told_how_to_be_one() -> None:
+    with pytest.raises(eqgan.InvalidInput, match=r"tensor\(0.5000\); pass float\(rate\)\.$"):
+        solvers.CompetitiveGradient(rate=torch.tensor(0.5))  # type: ignore[arg-type]
+    with pytest.raises(eqgan.InvalidInput) as error:
+        solvers.CompetitiveGradient(rate=np.float64(-1.0))
+    assert "pass float" not in str(error.value)

@@ -352,7 +352,7 @@ class GAN(NetworkGame):
     def failure(self, z: Profile, before: Profile) -> str:
         """Return that the generator has collapsed to one point, where that is so."""
         alone = torch.ones(1, **self.options)
-        return collapse(*(self.spread(y.leaves()[0][None], alone) for y in (z, before)))
+        return collapse(lambda y: self.spread(y.leaves()[0][None], alone), z, before)
 
     def spread(self, atoms: Tensor, weights: Tensor) -> float:
         """Return the variance of what a mixture of generators makes, as a share of the data's.

@@ -204,12 +204,14 @@ class Mixed(ZeroSumGame):
 
     def failure(self, z: Profile, before: Profile) -> str:
         """Return that all generators have collapsed to one point together, where that is so."""
-        if not isinstance(self.base, GAN):
+        base = self.base
+        if not isinstance(base, GAN):
             return ""
-        mixtures = (s[0] for s in (z, before))
-        return collapse(
-            *(self.base.spread(_part(m, "atoms"), _part(m, "weights")) for m in mixtures)
-        )
+
+        def spread(y: Profile) -> float:
+            return base.spread(_part(y[0], "atoms"), _part(y[0], "weights"))
+
+        return collapse(spread, z, before)
 
     def generate(self, z: Profile, n: int, seed: int = 0) -> Tensor:
         """Return `n` samples, each from a generator drawn by the mixture's weights.

@@ -6,10 +6,13 @@ is no collapse: generators pass from mode to mode, and come back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from eqgan.data.given import Data
+from eqgan.profile import Profile
 
 POINT = 1e-8
 """Samples of less than this share of the data's variance are one point: a ten-thousandth wide."""
@@ -52,15 +55,20 @@ def total_variance(samples: Tensor, weights: Tensor) -> float:
     return float((share * (points - mean).square()).sum())
 
 
-def collapse(now: float, before: float) -> str:
-    """Return a sentence if samples of variance `now` are one point and those `before` were not.
+def collapse(spread: Callable[[Profile], float], z: Profile, before: Profile) -> str:
+    """Return a sentence if what `z` makes is one point, and what `before` makes is not.
 
     Args:
-        now: The samples' variance as a share of the data's.
-        before: That of an earlier profile.
+        spread: Returns the samples' variance as a share of the data's.
+        z: A profile.
+        before: An earlier one, looked at only where `z` makes one point.
 
     Example:
-        >>> collapse(1e-9, 0.7), collapse(1e-9, 0.0)
-        ('the generator has collapsed to one point', '')
+        >>> wide, point = Profile([torch.tensor([0.7])]), Profile([torch.tensor([1e-9])])
+        >>> collapse(lambda z: float(z[0]), point, wide)
+        'the generator has collapsed to one point'
+        >>> collapse(lambda z: float(z[0]), point, point)
+        ''
     """
-    return "the generator has collapsed to one point" if now < POINT <= before else ""
+    collapsed = spread(z) < POINT <= spread(before)
+    return "the generator has collapsed to one point" if collapsed else ""
