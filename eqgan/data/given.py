@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,8 +50,9 @@ def capacity(device: torch.device) -> float:
     """Return the memory of a device in bytes, infinite where nobody says."""
     if device.type == "cuda":
         return float(torch.cuda.get_device_properties(device).total_memory)
-    if device.type == "cpu" and hasattr(os, "sysconf"):
-        return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
+    if device.type == "cpu":
+        with suppress(AttributeError, ValueError):  # Not all systems know these names.
+            return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
     return math.inf
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 
 import torch
 
+from eqgan.data.given import capacity
 from eqgan.errors import InvalidInput, OutOfMemory, UnknownName
 from eqgan.games.low_rank import LowRank
 from eqgan.games.matrix import MatrixGame
@@ -140,13 +140,10 @@ def tournament(size: int = 9, seed: int = 0) -> MatrixGame:
 
 def _check_memory(game: str, payoffs: int, tables: int) -> None:
     """Raise where tables cannot fit: some systems end a process only once it fills them."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):
-        return  # This system does not say.
+    memory = capacity(torch.device("cpu"))
     needed = 8 * tables * payoffs
     if needed > memory:
-        side = math.isqrt(memory // (8 * tables))
+        side = math.isqrt(int(memory) // (8 * tables))
         raise OutOfMemory(
             f"{game} takes {needed / 2**30:,.1f} GiB while it is drawn, and this machine has "
             f"{memory / 2**30:,.1f} GiB: at most {side} x {side} payoffs would fit."
