@@ -214,11 +214,12 @@ def _searched(game: Game, z: Profile, oracle: Oracle, seed: int, batches: int) -
             [_most(game, z, r, player, lower[player]) for player, r in enumerate(responses)]
         )
     spread = gains.sum(1)
-    error = torch.zeros_like(spread[0])
-    if game.stochastic:
-        # One sample says nothing about its error, and torch warns where it is asked.
-        alone = torch.full_like(error, math.nan)
-        error = spread.std(0) / math.sqrt(len(samples)) if len(samples) > 1 else alone
+    if not game.stochastic:
+        error = torch.zeros_like(spread[0])
+    elif len(samples) > 1:
+        error = spread.std(0) / math.sqrt(len(samples))
+    else:  # One sample says nothing about its error, and torch warns where it is asked.
+        error = torch.full_like(spread[0], math.nan)
     return Certificate(
         lower,
         upper,
