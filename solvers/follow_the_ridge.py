@@ -76,13 +76,11 @@ class FollowTheRidge(Solver[RidgeState]):
     def evaluations(self, game: Game) -> float:
         """Return the operator and all products of half its size; the solve may need fewer."""
         unknowns: int = math.prod(game.spaces[self.follower].shape)
-        halves = (1 if share_payoff(game) else 2) + 1 + 2 * min(self.iterations, unknowns)
-        return 1.0 + PRODUCT * halves / 2
+        return _cost(game, 1, min(self.iterations, unknowns))
 
     def spent(self, game: Game, state: RidgeState, steps: int) -> float:
         """Return the operators and all products, half a one each."""
-        halves = (2 if share_payoff(game) else 3) * steps + 2 * state.iterations
-        return steps + PRODUCT * halves / 2
+        return _cost(game, steps, state.iterations)
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless the strategies are unconstrained."""
@@ -110,3 +108,9 @@ class FollowTheRidge(Solver[RidgeState]):
         ridge, iterations = conjugate_gradient(damped, right, self.tolerance, self.iterations)
         d = d.replace(follower, (Profile((d[follower],)) - ridge)[0])
         return prox(game, z, d), RidgeState(memory, state.iterations + iterations)
+
+
+def _cost(game: Game, steps: int, iterations: int) -> float:
+    """Return the joint gradients of steps whose linear solves took so many iterations in all."""
+    halves = (2 if share_payoff(game) else 3) * steps + 2 * iterations
+    return steps + PRODUCT * halves / 2
