@@ -334,7 +334,8 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint; a run that has broken leaves the last good one as it is."""
         assert self.checkpoint is not None
-        if self.z.is_finite() and not self.game.failure(self.z, self.good[0]):
+        checked = self.good[2] == self.step
+        if checked or (self.z.is_finite() and not self.game.failure(self.z, self.good[0])):
             storage.save(self.checkpoint, self.tree())
             self.saved = self.step
 
