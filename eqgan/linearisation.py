@@ -82,6 +82,27 @@ class Linearisation:
         return _like(self.field[player], pushed)
 
 
+def reached(value: Tensor, leaves: list[Tensor]) -> list[bool]:
+    """Return which leaves a gradient of the value reaches.
+
+    Args:
+        value: A scalar, with its graph where it has one.
+        leaves: What may stand at the graph's ends.
+
+    Returns:
+        One truth a leaf; zero gradients count as reaching it.
+
+    Example:
+        >>> x, y = torch.zeros(2, requires_grad=True), torch.ones(2, requires_grad=True)
+        >>> reached((x * y.detach()).sum(), [x, y])
+        [True, False]
+    """
+    if not value.requires_grad:
+        return [False] * len(leaves)
+    slopes = torch.autograd.grad(value, leaves, allow_unused=True)
+    return [slope is not None for slope in slopes]
+
+
 def _like(strategy: Strategy, leaves: list[Tensor]) -> Strategy:
     return Profile((strategy,)).with_leaves(leaves)[0]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
+from eqgan.linearisation import reached
 from eqgan.profile import Profile
 from eqgan.real import as_real, is_real
 from eqgan.spaces import Box, Space
@@ -127,14 +128,11 @@ class ContinuousGame(ZeroSumGame):
         here, there = self.random(rng), self.random(rng)
         with torch.inference_mode(False), torch.enable_grad():
             z = here.attached()
-            value = self.payoff(z)
-            slopes: tuple[Tensor | None, ...] = (None, None)
-            if value.requires_grad:
-                slopes = torch.autograd.grad(value, z.leaves(), allow_unused=True)
+            seen = reached(self.payoff(z), z.leaves())
         blind = [
             name
             for player, name in enumerate(("x", "y"))
-            if slopes[player] is None
+            if not seen[player]
             and bool(self.payoff(here.replace(player, there[player])) != self.payoff(here))
         ]
         if not blind:

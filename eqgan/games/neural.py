@@ -16,7 +16,7 @@ from eqgan.errors import InvalidInput
 from eqgan.game import ZeroSumGame
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.network import Computed, Network
-from eqgan.linearisation import Linearisation
+from eqgan.linearisation import Linearisation, reached
 from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.randomness import check_generator
 from eqgan.spaces import Euclidean, Space
@@ -101,11 +101,7 @@ class NetworkGame(ZeroSumGame):
         with torch.enable_grad():
             z = Profile(network.vector() for network in self.networks).attached()
             try:
-                found = evaluate(z).sum()
-                leaves = z.leaves()
-                reached: tuple[Tensor | None, ...] = (None,) * len(leaves)
-                if found.requires_grad:
-                    reached = torch.autograd.grad(found, leaves, allow_unused=True)
+                learns = reached(evaluate(z).sum(), z.leaves())
             except Exception as error:
                 # Whatever a user's module raises.
                 reason = next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -116,7 +112,7 @@ class NetworkGame(ZeroSumGame):
         cut = [
             name
             for player, name in enumerate(self.players)
-            if reached[player] is None and _matters(evaluate, z.detach(), player)
+            if not learns[player] and _matters(evaluate, z.detach(), player)
         ]
         if cut:
             raise InvalidInput(
