@@ -19,10 +19,10 @@ from torch import Tensor
 
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.linearisation import Linearisation
-from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy, map_strategy
 from eqgan.randomness import check_generator, seeded
 from eqgan.spaces import Space
+from eqgan.stacks import over_pairs
 
 OFF_SET = 1e-5
 """A user's strategy may miss its set by this much (rounding); more is an error."""

@@ -18,6 +18,7 @@ from eqgan.real import as_real
 from eqgan.response import Curve, Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
 from eqgan.spaces import Box, Euclidean
+from eqgan.stacks import over_stack
 from eqgan.whole import as_whole
 
 __all__ = [
@@ -167,12 +168,8 @@ def _costs(game: Game, z: Profile, player: int, candidates: Tensor, batch: Any) 
         return game.cost(z.replace(player, game.pure(strategy)), player, batch)
 
     with torch.no_grad():
-        try:
-            at_once: Tensor = torch.func.vmap(cost)(candidates)
-        except RuntimeError:
-            # A payoff that branches on its values can only be asked point by point.
-            return torch.stack([cost(strategy) for strategy in candidates])
-        return at_once
+        costs: Tensor = over_stack(cost, candidates)
+    return costs
 
 
 def default_oracle(game: Game) -> Oracle:

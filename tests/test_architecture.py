@@ -31,7 +31,7 @@ LAYERS = [
         "deadline",
         "whole",
         "real",
-        "pairs",
+        "stacks",
         "paths",
         "randomness",
         "allocator",

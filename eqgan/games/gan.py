@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -19,10 +18,10 @@ from eqgan.games.neural import NetworkGame, Player
 from eqgan.gan.collapse import PROBES, collapse, some, total_variance
 from eqgan.gan.objective import check_outputs
 from eqgan.gan.objectives import ObjectiveLike, as_objective
-from eqgan.pairs import over_pairs
 from eqgan.profile import Profile, Strategy
 from eqgan.randomness import check_generator
 from eqgan.spaces import Box
+from eqgan.stacks import over_pairs, over_stack
 from eqgan.whole import as_whole
 
 
@@ -312,11 +311,9 @@ class GAN(NetworkGame):
         network = self.networks[player]
         assert isinstance(strategies, Tensor)
         if self.device.type != "cpu":
-            run = vmap(lambda p: network.run(p.values(), inputs))
-            # A network may branch on values, or have layers that torch has no rule for.
-            with suppress(RuntimeError):
-                found: Tensor = run(network.split(strategies))
-                return found
+            split = network.split(strategies)
+            found: Tensor = over_stack(lambda p: network.run(p.values(), inputs), split)
+            return found
         # One by one their activations stay in a processor's cache; all at once they do not.
         return torch.stack([network.run(row, inputs) for row in network.rows(strategies)])
 

@@ -1,4 +1,4 @@
-"""All pairs of two stacks of strategies: at once where torch can, else one by one."""
+"""Every strategy of a stack, or every pair of two: at once where torch can, else one by one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,27 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import vmap
+
+
+def over_stack(f: Callable[[Any], Any], xs: Any) -> Any:
+    """Return ``f(x)`` for every x of a stack.
+
+    Args:
+        f: Returns a tensor, or a tuple of them.
+        xs: `(K, ...)`, or a mapping of names to such.
+
+    Returns:
+        What f returns, each tensor with `(K,)` in front.
+
+    Example:
+        >>> over_stack(lambda x: x if x > 6 else -x, torch.tensor([5, 7]))
+        tensor([-5,  7])
+    """
+    try:
+        return vmap(f)(xs)
+    except RuntimeError:
+        # What branches on values, and layers that torch has no rule for, are asked one by one.
+        return _stacked([f(x) for x in _rows(xs)])
 
 
 def over_pairs(f: Callable[[Any, Any], Any], xs: Any, ys: Any) -> Any:
@@ -32,7 +53,6 @@ def over_pairs(f: Callable[[Any, Any], Any], xs: Any, ys: Any) -> Any:
     try:
         return vmap(vmap(f, (None, 0)), (0, None))(xs, ys)
     except RuntimeError:
-        # What branches on values, and layers that torch has no rule for, are asked pair by pair.
         return _stacked([_stacked([f(x, y) for y in _rows(ys)]) for x in _rows(xs)])
 
 
