@@ -80,6 +80,14 @@ def test_every_kind_of_step_runs_in_bfloat16() -> None:
     assert not eqgan.certify(gan, gan.initial(gan.generator(0)), oracle).exact
 
 
+def test_a_processor_without_instructions_is_told_of(caplog, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    dcgan("float32")
+    assert not caplog.records
+    dcgan("bfloat16")
+    assert "no instructions for it" in caplog.text
+
+
 def test_what_cannot_be_is_told() -> None:
     with pytest.raises(eqgan.InvalidInput, match="precision should be 'float32' or 'bfloat16'"):
         dcgan("float16")

@@ -15,6 +15,7 @@ from eqgan.data.given import Data, as_data
 from eqgan.errors import InvalidInput
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
+from eqgan.games.precision import autocast_type
 from eqgan.gan.collapse import PROBES, collapse, some, total_variance
 from eqgan.gan.objective import check_outputs
 from eqgan.gan.objectives import ObjectiveLike, as_objective
@@ -106,7 +107,8 @@ class GAN(NetworkGame):
         self.precision = precision
         self.compile = bool(compile)
         super().__init__(generator, discriminator, ("generator", "discriminator"))
-        self._set_precision()
+        for network in self.networks:
+            network.autocast = autocast_type(precision, self.dtype, self.device)
         self.compiled = CompiledOperator() if self.compile else None
         self.data = as_data(data, self.device, self.dtype)
         self.holdout = None if holdout is None else as_data(holdout, self.device, self.dtype)
@@ -119,20 +121,6 @@ class GAN(NetworkGame):
         if self.objective.clip is not None:
             clip = self.objective.clip
             self.spaces = (self.spaces[0], Box((self.networks[1].size,), -clip, clip))
-
-    def _set_precision(self) -> None:
-        if self.precision not in ("float32", "bfloat16"):
-            raise InvalidInput(
-                f"precision should be 'float32' or 'bfloat16'; got {self.precision!r}."
-            )
-        if self.precision == "bfloat16":
-            if self.dtype is not torch.float32:
-                raise InvalidInput(
-                    f"precision='bfloat16' needs networks of float32; got {self.dtype}. Call "
-                    ".float() on them."
-                )
-            for network in self.networks:
-                network.autocast = torch.bfloat16
 
     @torch.inference_mode(False)  # No gradient is to be had of what is made in inference mode.
     def _check_shapes(self) -> None:
