@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 import eqgan
 from eqgan import Constant, GradientOracle, Oracle, Profile, Response, certify
 from eqgan.games import GAN, ContinuousGame, DiracGAN, Mixed, NeuralGame
+from eqgan.response import Curve
 
 
 class Ridge(eqgan.ZeroSumGame):
@@ -79,6 +81,18 @@ def test_curves_say_whether_searches_had_stopped_improving() -> None:
     assert curve.gains.shape == (3, 9)
     assert bool((curve.gains.diff(dim=1) >= 0).all())
     assert float(curve.gains[:, -1].max()) == pytest.approx(float(long.lower[0]), abs=1e-12)
+
+
+def test_a_search_improves_while_its_last_quarter_brings_a_twentieth_of_its_gain() -> None:
+    def improving(*gains: list[Any]) -> bool:
+        return Curve((0, 25, 50, 75, 100), torch.tensor(gains, dtype=torch.float64)).improving
+
+    assert improving([0.0, 20.0, 60.0, 94.0, 100.0])
+    assert not improving([0.0, 20.0, 60.0, 95.0, 100.0])
+    assert not improving([0.0, 20.0, 60.0, 94.0, 100.0], [0.0, 99.0, 99.0, 99.0, 99.0])
+    assert not improving([0.0, 0.0, 0.0, 0.0, 0.0])
+    # A batch of two games, of which one goes on.
+    assert improving([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 2.0]])
 
 
 def test_a_budget_is_spent_only_while_it_helps() -> None:
