@@ -115,6 +115,33 @@ def test_bounded_log_at_its_best(delta: float) -> None:
         assert float(expected(Measured("bounded_log", delta), beside)) <= value + 1e-12
 
 
+def sigmoid(output: float) -> float:
+    return 1 / (1 + math.exp(-output))
+
+
+LOSSES: dict[str, tuple[Objective, Callable[[float], float]]] = {
+    "minimax": (Minimax(), lambda d: math.log(1 - sigmoid(d))),
+    "non_saturating": (NonSaturating(), lambda d: -math.log(sigmoid(d))),
+    "least_squares": (LeastSquares(), lambda d: 0.5 * (d - 1) ** 2),
+    "hinge": (Hinge(), lambda d: -d),
+    "wasserstein": (Wasserstein(), lambda d: -d),
+    "loss_sensitive": (LossSensitive(), lambda d: -d),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_generators_descend_the_mean_of_the_published_loss(name: str) -> None:
+    objective, loss = LOSSES[name]
+    fake = torch.tensor([[0.3, -2.0, 1.5], [0.0, 4.0, -1.0]], dtype=torch.float64)
+    means = [sum(map(loss, row)) / len(row) for row in fake.tolist()]
+    assert objective.generator_loss(fake).tolist() == pytest.approx(means, abs=1e-14)
+
+
+def test_plain_names_of_critics_keep_them_within_a_tenth() -> None:
+    assert as_objective("wasserstein") == Wasserstein(clip=0.1)
+    assert as_objective("loss_sensitive") == LossSensitive(clip=0.1)
+
+
 def test_total_variation_is_a_limit() -> None:
     """Its best discriminator is a sign, which the tanh only nears."""
     signs = 20 * (P - Q).sign()
