@@ -173,6 +173,26 @@ def test_the_standard_error_covers_the_true_gap_as_often_as_it_should() -> None:
     assert abs(float(away.mean())) < 0.2
 
 
+def test_a_certificate_on_samples_is_their_arithmetic() -> None:
+    """Of the game above: of a batch with mean m the gains are 0.6 - 0.4 m and 0.5 + 0.75 m."""
+    game = NeuralGame(
+        nn.Linear(1, 1).double(),
+        nn.Linear(1, 1).double(),
+        lambda x, y, h: (y(1 + 2 * h) - y(x(h))).mean(),
+        sample=lambda rng: torch.randn(16, 1, generator=rng, dtype=torch.float64),
+    )
+    z = tuple(torch.tensor(s, dtype=torch.float64) for s in ([0.5, 0.0], [1.0, 0.0]))
+    oracle = Fixed(tuple(torch.tensor(s).double() for s in ([0.1, 0.6], [1.5, 0.0])))  # type: ignore[arg-type]
+    proof = certify(game, z, oracle, seed=3, batches=5)
+    rng = game.generator(3)
+    m = torch.stack([game.sample(rng).mean() for _ in range(5)])
+    assert float(proof.value) == pytest.approx(1 + 1.5 * float(m.mean()), abs=1e-12)
+    gains = [0.6 - 0.4 * float(m.mean()), 0.5 + 0.75 * float(m.mean())]
+    assert proof.lower.tolist() == pytest.approx(gains, abs=1e-7)
+    assert proof.stderr == pytest.approx(0.35 * float(m.std()) / math.sqrt(5), abs=1e-7)
+    assert proof.nash_conv_upper == math.inf
+
+
 class Memory(nn.Module):
     """A discriminator that is sure of one value of the data: a spike of height w at 0."""
 
