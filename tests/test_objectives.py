@@ -137,6 +137,12 @@ def test_generators_descend_the_mean_of_the_published_loss(name: str) -> None:
     assert objective.generator_loss(fake).tolist() == pytest.approx(means, abs=1e-14)
 
 
+@pytest.mark.parametrize("critic", [Wasserstein(), LossSensitive(), GeneralizedLossSensitive()])
+def test_payoffs_of_critics_are_differences_of_means(critic: Objective) -> None:
+    real, fake = torch.tensor([[1.0, 2.0, 6.0], [0.0, 0.0, 3.0]]), torch.tensor([[0.5], [-2.0]])
+    assert critic.payoff(real, fake.expand(2, 4)).tolist() == [2.5, 3.0]
+
+
 def test_plain_names_of_critics_keep_them_within_a_tenth() -> None:
     assert as_objective("wasserstein") == Wasserstein(clip=0.1)
     assert as_objective("loss_sensitive") == LossSensitive(clip=0.1)
