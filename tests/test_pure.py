@@ -13,6 +13,7 @@ import eqgan
 from eqgan.games import GAN, Mixed
 from eqgan.gan import to_pure
 from eqgan.gan.networks import mlp
+from eqgan.gan.pure import SelectedGenerator
 
 WEIGHTS = [0.5, 0.0, 0.2, 0.3]
 
@@ -51,6 +52,44 @@ def test_total_variation_is_within_the_bound(delta: float) -> None:
     ramps = float((gates.amax(1) < 1).float().mean())
     assert pure.total_variation == pytest.approx(2 * delta / math.sqrt(2 * math.pi))
     assert 0.3 * pure.total_variation < ramps <= pure.total_variation
+
+
+def test_gates_and_what_they_let_through_are_the_formulas() -> None:
+    generators = [nn.Sequential(nn.Linear(1, 4), nn.Unflatten(1, (1, 2, 2))) for _ in range(2)]
+    pure = SelectedGenerator(generators, torch.tensor([0.5, 0.5]), 1, 0.5, 0.3, False)
+    s = torch.tensor([-0.75, -0.5, -0.25, 0.0, 0.25])
+    gates = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]])
+    torch.testing.assert_close(pure.gates(s), gates)
+    h = torch.linspace(-1, 1, 5)[:, None]
+    expected = torch.zeros(5, 1, 2, 2)
+    for generator, gate in zip(generators, gates.unbind(1), strict=True):
+        made, shut = generator(h), 0.3 * (1 - gate).view(5, 1, 1, 1)
+        expected += (made - shut).clamp_min(0) - (-made - shut).clamp_min(0)
+    torch.testing.assert_close(pure(torch.cat((h, s[:, None]), 1)), expected)
+
+
+@pytest.mark.parametrize(
+    ("last", "reach"),
+    [
+        (nn.Tanh(), 1.0),
+        (nn.Sigmoid(), 1.0),
+        (nn.Softsign(), 1.0),
+        (nn.Hardtanh(-1.0, 0.5), 1.0),
+        (nn.Hardtanh(-2.0, 1.0), 4.0),
+        (nn.Identity(), 6.0),
+    ],
+    ids=str,
+)
+def test_the_reach_is_one_behind_a_squashing_layer_else_twice_the_largest_entry(
+    last: nn.Module, reach: float
+) -> None:
+    gan = GAN(nn.Sequential(nn.Linear(1, 1), last), nn.Linear(1, 1), torch.randn(9, 1), 1)
+    mix = Mixed(gan, (2, 1))
+    z = mix.initial(mix.generator(0))
+    atoms = torch.tensor([[0.0, -3.0], [0.0, 1.0]])  # They always make -3 and 1, then squash them.
+    pure = to_pure(mix, z.replace(0, {**z[0], "atoms": atoms}))  # type: ignore[dict-item]
+    assert pure.reach == reach
+    assert pure.proved is (reach == 1.0)
 
 
 def test_no_law_differs_by_more_than_one() -> None:
