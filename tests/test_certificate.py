@@ -302,3 +302,21 @@ def test_semidefinite_curvatures_are_monotone_in_spite_of_rounding() -> None:
         v = torch.randn(3, 2, generator=rng, dtype=torch.float64)
         assert Quadratic(torch.ones(3, 3), v @ v.mT, v @ v.mT).monotone
     assert not Quadratic([[1.0]], [[-1e-3]]).monotone
+
+
+def test_a_certificate_prints_the_worst_game_and_both_of_its_ends() -> None:
+    def printed(lower: object, upper: object, stderr: object) -> str:
+        ends = (torch.tensor(e, dtype=torch.float64) for e in (lower, upper))
+        noise = torch.tensor(stderr)
+        return repr(eqgan.Certificate(*ends, value=noise, nash_conv_stderr=noise, how="by hand"))
+
+    batch = [[1.0, 2.0], [0.5, 3.0]]
+    assert printed(batch, batch, [0.0, 0.0]) == (
+        "Certificate(NashConv = 5 (worst of 2 games); exact: by hand)"
+    )
+    assert printed(batch, [[1.0, 2.0], [4.0, 7.0]], [0.0, 0.0]) == (
+        "Certificate(5 <= NashConv <= 9 (worst of 2 games); proved on both sides: by hand)"
+    )
+    assert printed([1.0, 2.0], [math.inf, 2.0], 0.25) == (
+        "Certificate(NashConv >= 3 ± 0.25; lower bound, proves no equilibrium: by hand)"
+    )
