@@ -221,6 +221,7 @@ WRONG = {
     "array": (lambda: classifier_score(np.zeros((20, 3))), "tensor .* got ndarray"),  # type: ignore[arg-type]
     "no neighbour": (lambda: neighbours(torch.zeros(9, 2), torch.zeros(9, 2), 0), "k should be"),
     "listed means": (lambda: modes(torch.zeros(9, 2), [[0, 0]], 0.1), "got .9, 2. and list"),  # type: ignore[arg-type]
+    "no means": (lambda: modes(torch.zeros(9, 2), torch.zeros(0, 2), 0.1), "got 9 and 0"),
     "worded std": (lambda: modes(torch.zeros(9, 2), torch.zeros(3, 2), "small"), "got 'small'"),  # type: ignore[arg-type]
     "bytes": (
         lambda: train_classifier(torch.zeros(5, 1, 8, 8).byte(), torch.zeros(5).long()),

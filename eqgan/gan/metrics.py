@@ -54,8 +54,10 @@ def modes(samples: Tensor, means: Tensor, std: float, share: float = 0.0) -> Mod
             "modes expects tensors, samples (N, d) and means (K, d); got "
             f"{_shape(samples)} and {_shape(means)}."
         )
-    if len(samples) == 0:
-        raise InvalidInput("modes needs samples; got none.")
+    if len(samples) == 0 or len(means) == 0:
+        raise InvalidInput(
+            f"modes needs a sample and a mean at least; got {len(samples)} and {len(means)}."
+        )
     as_real("std", std, "(0, inf)")
     as_real("share", share, "[0, 1)")
     distances, nearest = torch.cdist(samples.double(), means.double().to(samples.device)).min(dim=1)
