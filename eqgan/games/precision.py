@@ -10,6 +10,9 @@ from eqgan.errors import InvalidInput
 
 LOG = logging.getLogger("eqgan")
 
+OLDER = ("AVX2", "NO AVX")
+"""Instruction sets of processors whose convolutions have no fast way through bfloat16."""
+
 
 def autocast_type(precision: str, dtype: torch.dtype, device: torch.device) -> torch.dtype | None:
     """Return what `torch.autocast` should compute in, ``None`` for the parameters' own type.
@@ -37,14 +40,9 @@ def autocast_type(precision: str, dtype: torch.dtype, device: torch.device) -> t
         raise InvalidInput(
             f"precision='bfloat16' needs networks of float32; got {dtype}. Call .float() on them."
         )
-    if device.type == "cpu" and not _has_instructions():
+    if device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in OLDER:
         LOG.warning(
             "precision='bfloat16': this processor has no instructions for it, and convolutions "
             "take many times as long as in float32."
         )
     return torch.bfloat16
-
-
-def _has_instructions() -> bool:
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
