@@ -132,6 +132,11 @@ class Run:
         """Joint gradients of this run; a memory that was handed in may have counted others."""
         return self.solver.spent(self.game, self.state, self.step) - self.spent_before
 
+    @property
+    def measured(self) -> bool:
+        """Whether the present profile was checked, and found good."""
+        return bool(self.rows) and self.rows[-1]["step"] == self.step
+
     def loop(self) -> Status:
         """Step until a limit comes; return why it ended."""
         try:
@@ -272,7 +277,7 @@ class Run:
 
     def finish(self, status: Status) -> Result:
         """Put the result together."""
-        measured = bool(self.rows) and self.rows[-1]["step"] == self.step
+        measured = self.measured
         if status is Status.STOPPED and not measured and self.oracle is not None:
             # Whoever pressed Ctrl-C does not wait for an oracle; `certificate` will ask it.
             self.certifies = False
@@ -334,8 +339,7 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint; a run that has broken leaves the last good one as it is."""
         assert self.checkpoint is not None
-        checked = self.good[2] == self.step
-        if checked or (self.z.is_finite() and not self.game.failure(self.z, self.good[0])):
+        if self.measured or (self.z.is_finite() and not self.game.failure(self.z, self.good[0])):
             storage.save(self.checkpoint, self.tree())
             self.saved = self.step
 
