@@ -216,5 +216,10 @@ def _check_file(checkpoint: Any) -> None:
     path = as_path("checkpoint", checkpoint)
     if path.is_dir():
         raise InvalidInput(f"checkpoint should be a file; {str(checkpoint)!r} is a folder.")
+    if path.exists() and not path.is_file():
+        raise InvalidInput(
+            f"checkpoint should be a file; {str(checkpoint)!r} is a device or the like, which "
+            "saving would replace."
+        )
     if not path.absolute().parent.is_dir():
         raise InvalidInput(f"The folder of checkpoint={str(checkpoint)!r} does not exist.")

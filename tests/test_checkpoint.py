@@ -342,3 +342,13 @@ def test_each_checkpoint_is_written_once(tmp_path: Path, monkeypatch: pytest.Mon
     steps.clear()
     eqgan.solve(rps(), SimultaneousGradient(), max_steps=12, checkpoint_every=5, **options)
     assert steps == [5, 10, 12]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    """A pipe stands for devices, which tests must not touch."""
+    pipe = tmp_path / "run.ckpt"
+    os.mkfifo(pipe)
+    with pytest.raises(eqgan.InvalidInput, match="is a device or the like"):
+        eqgan.solve(rps(), max_steps=1, checkpoint=pipe)
+    assert pipe.is_fifo()
