@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -83,9 +86,10 @@ def _fits(game: Game, solver: Any) -> bool:
     """Return whether two steps can be taken while the profile that a run may go back to is kept."""
     try:
         method, rng = as_solver(solver, game), game.generator(0)
-        start = game.initial(rng)
-        kept = start, method.init(game, start)
-        method.step(game, *method.step(game, *kept, rng), rng)
+        with _at_most_what_is_free() if game.device.type == "cpu" else nullcontext():
+            start = game.initial(rng)
+            kept = start, method.init(game, start)
+            method.step(game, *method.step(game, *kept, rng), rng)
         return True
     except (RuntimeError, MemoryError) as error:
         if not _shortage(error):
@@ -94,3 +98,35 @@ def _fits(game: Game, solver: Any) -> bool:
     finally:
         if game.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def _at_most_what_is_free() -> Iterator[None]:
+    """Have Linux refuse what it lacks: it promises more, and kills whoever uses it."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = pages * resource.getpagesize() + _free()
+    if soft != resource.RLIM_INFINITY:
+        most = min(most, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _free() -> int:
+    """Return the bytes that Linux could still give this process."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
+    group = Path("/sys/fs/cgroup")
+    try:
+        used, most = ((group / f"memory.{name}").read_text() for name in ("current", "max"))
+        return min(free, max(0, int(most) - int(used)))
+    except (OSError, ValueError):  # No limit of a container, or "max": none is set.
+        return free

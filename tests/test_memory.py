@@ -105,3 +105,30 @@ def test_a_mixture_that_truly_does_not_fit_names_one_that_does() -> None:
     assert found, last
     assert 1 <= int(found[1]) < 20
     assert run(int(found[1])).stdout == "4\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+def test_the_search_for_what_fits_takes_no_more_than_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import resource
+
+    # Linux promises what it does not have: the first refusal comes long after what would fit.
+    gan = GAN(mlp([2, 900, 900, 2]), mlp([2, 4, 1]), torch.randn(99, 2), 2, batch_size=8)
+    refused = iter([CPU])
+
+    def uniform(self: Mixed, profiles: Any) -> eqgan.Profile:
+        for error in refused:
+            raise error
+        return whole(self, profiles)
+
+    whole = Mixed.uniform
+    monkeypatch.setattr(Mixed, "uniform", uniform)
+    monkeypatch.setattr("eqgan.memory._free", lambda: 200_000_000)  # 60 networks of 3.3 MB
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(eqgan.OutOfMemory, match=r"T = \d+ fits") as told:
+        eqgan.solve(Mixed(gan, (200, 1)), "mix_gan", max_steps=1)
+    found = re.search(r"T = (\d+) fits", str(told.value))
+    assert found
+    assert 1 <= int(found[1]) < 60
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
