@@ -248,6 +248,8 @@ class Game(ABC):
             strategy: Strategy = {k: self._as_tensor(v, f"{what}[{k!r}]") for k, v in value.items()}
         else:
             strategy = self._as_tensor(value, what)
+            if not strategy.dim() and space.shape == (1,):
+                strategy = strategy[None]  # a number is as good as the vector that holds it
         space.check(strategy, what)
         if isinstance(strategy, Tensor):
             strategy = self._expand(strategy, space, what)

@@ -108,6 +108,6 @@ def needs_free_parameters(game: Game) -> str | None:
         if not isinstance(space, Euclidean):
             return (
                 f"it seeks zeros of the gradient, which equilibria on the boundary of {name}'s set "
-                f"{space} are not; try 'extragradient'"
+                f"{space} are not; try 'extragradient', or a game on sets without bounds"
             )
     return None

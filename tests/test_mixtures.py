@@ -6,6 +6,7 @@ import itertools
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from test_gan import ring_gan
@@ -20,6 +21,7 @@ from eqgan.solvers import DoubleOracle, FictitiousPlay, ParticleMirrorProx, Simu
 HIDE = ContinuousGame(lambda x, y: (x - y) ** 2)
 """The maximiser hides at either end with equal odds; the minimiser waits in the middle: value 1."""
 
+FREE = (-float("inf"), float("inf"))
 POLYNOMIAL = ContinuousGame(lambda x, y: 5 * x * y - 2 * x**2 - 2 * x * y**2 - y)
 """The minimiser mixes both ends, -1 with 0.4: value -2, which the grid below confirms."""
 
@@ -251,6 +253,10 @@ WRONG = {
         lambda: ContinuousGame(lambda x, y: x * y, dims=(2, 2)),
         r"0-dimensional tensor, when x and y are a vector \(2,\) and a vector \(2,\); got \(2,\)",
     ),
+    "one variable": (
+        lambda: ContinuousGame(lambda x: x),  # type: ignore[misc,arg-type]
+        "f should take x and y, a number and a number, .*raised TypeError: .*takes 1 positional",
+    ),
     "a float": (lambda: ContinuousGame(lambda x, y: 1.0), "got float"),  # type: ignore[arg-type,return-value]
     "dims": (lambda: ContinuousGame(lambda x, y: x, dims=1), "dims should be two"),  # type: ignore[arg-type]
     "lipschitz": (lambda: ContinuousGame(lambda x, y: x, lipschitz=0.0), "lipschitz should be"),
@@ -273,6 +279,36 @@ def test_vectors() -> None:
     run = eqgan.solve(Mixed(game, (3, 6)), solver, max_steps=500, tol=1e-3)
     assert run.value == pytest.approx(2.0, abs=1e-2)
     assert "[-1, 1]^2 x [-1, 1]^2" in repr(game)
+
+
+SEEK_ZEROS = (
+    "consensus symplectic_gradient competitive_gradient adaptive_competitive_gradient lola "
+    "follow_the_ridge unrolled"
+)
+
+
+@pytest.mark.parametrize("solver", SEEK_ZEROS.split())
+def test_without_bounds_any_solver_serves(solver: str) -> None:
+    saddle = ContinuousGame(lambda x, y: (x - 2) ** 2 / 2 + (x - 2) * y - y**2 / 2, FREE, FREE)
+    run = eqgan.solve(saddle, solver, max_steps=2000)
+    torch.testing.assert_close(run.profile[0], torch.tensor([2.0]).double(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(run.profile[1], torch.tensor([0.0]).double(), rtol=0, atol=1e-5)
+
+
+def test_bounds_that_one_player_lacks() -> None:
+    half = ContinuousGame(lambda x, y: (x * y).sum(), FREE, (0, 1), dims=(2, 2))
+    assert repr(half) == "ContinuousGame(R^2 x [0, 1]^2)"
+    start = half.initial(half.generator(0))
+    assert start.equal(eqgan.Profile([torch.ones(2).double(), torch.full((2,), 0.5).double()]))
+    with pytest.raises(eqgan.UnsupportedGame, match=r"maximizer's set Box.*sets without bounds"):
+        eqgan.solve(half, "consensus")
+
+
+@pytest.mark.parametrize("number", [0.5, np.float32(0.5), torch.tensor(0.5)])
+def test_a_number_is_a_strategy_of_one_entry(number: Any) -> None:
+    assert HIDE.as_profile((number, [0.5])).equal(HIDE.as_profile(([0.5], number)))
+    with pytest.raises(eqgan.InvalidInput, match=r"trailing shape \(2,\).*got \(\)"):
+        ContinuousGame(lambda x, y: (x * y).sum(), dims=(2, 2)).as_profile((number, number))
 
 
 def test_default_steps_follow_the_curvature() -> None:

@@ -1,4 +1,4 @@
-"""Games given by one function of two bounded variables."""
+"""Games given by one function of two variables."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from eqgan.game import ZeroSumGame
 from eqgan.linearisation import reached
 from eqgan.profile import Profile
 from eqgan.real import as_real, is_real
-from eqgan.spaces import Box, Space
+from eqgan.spaces import Box, Euclidean, Space
 
 LOOKS = 64
 """Points at which the curvature of a function is looked at."""
 
 
 class ContinuousGame(ZeroSumGame):
-    r"""The game :math:`\min_{x \in X} \max_{y \in Y} f(x, y)` on two boxes.
+    r"""The game :math:`\min_{x \in X} \max_{y \in Y} f(x, y)` on two boxes, or without bounds.
 
     Without convexity in x and concavity in y there need be no pure equilibrium; one of finite
     mixtures exists for polynomials, and is found by the solvers of ``Mixed(game, (K, L))``.
@@ -31,15 +31,17 @@ class ContinuousGame(ZeroSumGame):
         f: Takes x and y as tensors, 0-dimensional where the player has one dimension and `(d,)`
             where it has more, and returns what the maximiser receives, one number. Differentiable,
             for methods that follow gradients.
-        min_box: Smallest and largest value of every entry of x.
-        max_box: Smallest and largest value of every entry of y.
+        min_box: Smallest and largest value of every entry of x. ``(-inf, inf)`` leaves x free, as
+            methods that seek zeros of the gradient want it (consensus, LOLA, ...).
+        max_box: The same of y.
         dims: How many entries x and y have.
         lipschitz: Lipschitz constant of the gradients, from which default steps follow; estimated
             from the curvature at `LOOKS` random points if not given.
         name: What the game is called in tables.
 
     Raises:
-        InvalidInput: Boxes that are no intervals, or a function that returns no number.
+        InvalidInput: Boxes that are no intervals, or a function that takes no two tensors or
+            returns no number.
 
     References:
         Glicksberg 1952 (existence); Parrilo 2006 (polynomial games).
@@ -53,6 +55,11 @@ class ContinuousGame(ZeroSumGame):
         >>> both_ends = {"weights": [0.5, 0.5], "atoms": [[-1.0], [1.0]]}
         >>> eqgan.certify(mix, ({"weights": [1.0], "atoms": [[0.0]]}, both_ends)).nash_conv
         0.0
+        >>> free = (-float("inf"), float("inf"))
+        >>> spiral = ContinuousGame(torch.multiply, free, free)
+        >>> run = eqgan.solve(spiral, "consensus", max_steps=500)
+        >>> bool(run.profile.norm() < 1e-3)
+        True
     """
 
     players = ("minimizer", "maximizer")
@@ -75,13 +82,13 @@ class ContinuousGame(ZeroSumGame):
         self.f = f
         self.name = name
         self.spaces: tuple[Space[Any], ...] = tuple(
-            Box((d,) if isinstance(d, int) else d, *_interval(box, what))
+            _set(d, box, what)
             for d, box, what in zip(dims, (min_box, max_box), ("min_box", "max_box"), strict=True)
         )
         if lipschitz is not None:
             as_real("lipschitz", lipschitz, "(0, inf)")
         self.given_lipschitz = lipschitz
-        value: Any = self.payoff(self.initial(self.generator(0)))
+        value = self._tried()
         if not isinstance(value, Tensor) or value.dim():
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise InvalidInput(
@@ -91,12 +98,26 @@ class ContinuousGame(ZeroSumGame):
 
     def __repr__(self) -> str:
         title = f"{self.name}: " if self.name else ""
-        sets = " x ".join(
-            f"[{s.low:g}, {s.high:g}]" + (f"^{s.shape[0]}" if s.shape[0] > 1 else "")
-            for s in self.spaces
-            if isinstance(s, Box)
+        return f"ContinuousGame({title}{' x '.join(map(_written, self.spaces))})"
+
+    def _tried(self) -> Any:
+        """Return what f makes of the start."""
+        try:
+            return self.payoff(self.initial(self.generator(0)))
+        except Exception as error:
+            raise InvalidInput(
+                f"f should take x and y, {' and '.join(map(_described, self.spaces))}, and return "
+                f"one number; it raised {type(error).__name__}: {error}."
+            ) from error
+
+    def initial(self, rng: torch.Generator) -> Profile:
+        """Return the centre of boxes, and ones where there is none: zero is often stationary."""
+        return Profile(
+            space.center(**self.options)
+            if space.bounded
+            else torch.ones(space.shape, **self.options)
+            for space in self.spaces
         )
-        return f"ContinuousGame({title}{sets})"
 
     @cached_property
     def lipschitz(self) -> float | None:  # type: ignore[override]
@@ -150,11 +171,21 @@ class ContinuousGame(ZeroSumGame):
         return self.f(*(s.squeeze(0) if len(s) == 1 else s for s in (x, y)))
 
 
-def _interval(box: Any, what: str) -> tuple[float, float]:
-    pair = isinstance(box, tuple | list) and len(box) == 2
-    if not (pair and all(map(is_real, box))):
-        raise InvalidInput(f"{what} should be a pair of finite numbers, low and high; got {box!r}.")
-    return float(box[0]), float(box[1])
+def _set(dim: Any, box: Any, what: str) -> Space[Any]:
+    shape = (dim,) if isinstance(dim, int) else dim
+    if isinstance(box, tuple | list) and len(box) == 2:
+        if tuple(box) == (-math.inf, math.inf):
+            return Euclidean(shape)
+        if all(map(is_real, box)):
+            return Box(shape, float(box[0]), float(box[1]))
+    raise InvalidInput(
+        f"{what} should be a pair of finite numbers, low and high, or (-inf, inf); got {box!r}."
+    )
+
+
+def _written(space: Space[Any]) -> str:
+    one = f"[{space.low:g}, {space.high:g}]" if isinstance(space, Box) else "R"
+    return one + (f"^{space.shape[0]}" if space.shape[0] > 1 else "")
 
 
 def _described(space: Space[Any]) -> str:
