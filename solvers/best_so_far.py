@@ -23,12 +23,13 @@ SEED = 1
 
 @dataclass(frozen=True)
 class BestState:
-    """The wrapped solver's memory, the best proposal, its gap, and the number of steps."""
+    """The wrapped solver's memory, the best proposal and its gap, steps and looks so far."""
 
     inner: Any
     best: Profile
     gap: float
     steps: int
+    looks: int
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ class BestSoFar(Solver[BestState]):
 
     def spent(self, game: Game, state: BestState, steps: int) -> float:
         """Return what the wrapped solver and the looks at gaps spent."""
-        looks = state.steps // self.every
-        return self.solver.spent(game, state.inner, steps) + looks * self._look(game)
+        return self.solver.spent(game, state.inner, steps) + state.looks * self._look(game)
 
     def unsupported(self, game: Game) -> str | None:
         """Return the oracle's reason, or the wrapped solver's."""
@@ -85,20 +85,21 @@ class BestSoFar(Solver[BestState]):
     def init(self, game: Game, z: Profile) -> BestState:
         """Return the start as the best so far."""
         gap, _ = self._gap(game, z)
-        return BestState(self.solver.init(game, z), z, gap, 0)
+        return BestState(self.solver.init(game, z), z, gap, 0, 0)
 
     def step(
         self, game: Game, z: Profile, state: BestState, rng: torch.Generator
     ) -> tuple[Profile, BestState]:
         """Step the wrapped solver; every so often compare its proposal with the best."""
         z, inner = self.solver.step(game, z, state.inner, rng)
-        best, gap = state.best, state.gap
+        best, gap, looks = state.best, state.gap, state.looks
         if (state.steps + 1) % self.every == 0 or self.solver.finished(inner):
+            looks += 1
             proposal = self.solver.output(z, inner)
             new_gap, error = self._gap(game, proposal)
             if new_gap + self.margin * error < gap:
                 best, gap = proposal, new_gap
-        return z, BestState(inner, best, gap, state.steps + 1)
+        return z, BestState(inner, best, gap, state.steps + 1, looks)
 
     def _look(self, game: Game) -> float:
         # Gaps in closed form cost about what the operator does.

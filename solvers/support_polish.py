@@ -69,12 +69,13 @@ def _equalizer(block: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PolishState:
-    """The wrapped solver's memory, the best proposal, its gaps `(*batch)`, and the steps."""
+    """The wrapped solver's memory, the best proposal and its gaps `(*batch)`, steps and looks."""
 
     inner: Any
     best: Profile
     gap: Tensor
     steps: int
+    looks: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class SupportPolish(Solver[PolishState]):
 
     def spent(self, game: Game, state: PolishState, steps: int) -> float:
         """Return what the wrapped solver and the looks at gaps spent."""
-        return self.solver.spent(game, state.inner, steps) + 2 * (state.steps // self.every)
+        return self.solver.spent(game, state.inner, steps) + 2 * state.looks
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless `game` is a matrix game that the wrapped solver takes."""
@@ -123,15 +124,16 @@ class SupportPolish(Solver[PolishState]):
 
     def init(self, game: Game, z: Profile) -> PolishState:
         """Return the start as the best so far."""
-        return PolishState(self.solver.init(game, z), z, _gap(game, z), 0)
+        return PolishState(self.solver.init(game, z), z, _gap(game, z), 0, 0)
 
     def step(
         self, game: Game, z: Profile, state: PolishState, rng: torch.Generator
     ) -> tuple[Profile, PolishState]:
         """Step the wrapped solver; keep what is better, its proposal or that one polished."""
         z, inner = self.solver.step(game, z, state.inner, rng)
-        best, gap = state.best, state.gap
+        best, gap, looks = state.best, state.gap, state.looks
         if (state.steps + 1) % self.every == 0 or self.solver.finished(inner):
+            looks += 1
             proposal = self.solver.output(z, inner)
             rows, columns = (s > self.threshold / s.shape[-1] for s in proposal.leaves())
             for candidate in (proposal, polished(game, proposal, rows, columns)):
@@ -139,7 +141,7 @@ class SupportPolish(Solver[PolishState]):
                 smaller = (new < gap).unsqueeze(-1)
                 best = best.map(lambda old, c, s=smaller: torch.where(s, c, old), candidate)
                 gap = torch.minimum(new, gap)
-        return z, PolishState(inner, best, gap, state.steps + 1)
+        return z, PolishState(inner, best, gap, state.steps + 1, looks)
 
     def output(self, z: Profile, state: PolishState) -> Profile:
         """Return the best proposal so far."""

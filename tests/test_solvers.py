@@ -300,6 +300,16 @@ def test_best_so_far_proposes_the_smallest_gap_that_it_saw() -> None:
     assert result.certificate.nash_conv < eqgan.certify(game, result.last).nash_conv
 
 
+@pytest.mark.parametrize(
+    ("wrapper", "look"), [(BestSoFar, 1), (eqgan.solvers.SupportPolish, 2)], ids=["best", "polish"]
+)
+def test_a_look_at_what_finishes_between_looks_is_spent(wrapper: Any, look: int) -> None:
+    game, direct = eqgan.games.random_game("normal", (3, 3), seed=0), eqgan.solvers.Pivoting()
+    run = eqgan.solve(game, wrapper(direct, every=10))
+    assert run.steps == 1
+    assert run.evaluations == eqgan.solve(game, direct).evaluations + look
+
+
 def test_best_so_far_takes_noisy_gaps_for_better_by_its_margin_only() -> None:
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
