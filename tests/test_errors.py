@@ -250,7 +250,7 @@ BAD = {
         lambda: FixedGAN.draw(gan(), 2).payoff(gan().initial(None)),
         r"discriminator's parameters are torch.float32, .* profile.to\(torch.float64\)",
     ),
-    "payoff of no batch": (lambda: gan().payoff(gan().initial(None)), "that of a batch"),
+    "payoff of no batch": (lambda: gan().payoff(gan().initial(None)), "those of a batch"),
     "text betas": (lambda: eqgan.Adam(betas=("a", 0.9)), "betas should be two numbers"),
     "text seed": (lambda: DiracGAN().generator("a"), "seed should be .* got 'a'"),
     "text box": (lambda: box_maximum(nn.Linear(1, 1), "a", 1.0), "ends of a box; got a, 1.0"),

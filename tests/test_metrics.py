@@ -222,6 +222,10 @@ WRONG = {
     "no neighbour": (lambda: neighbours(torch.zeros(9, 2), torch.zeros(9, 2), 0), "k should be"),
     "listed means": (lambda: modes(torch.zeros(9, 2), [[0, 0]], 0.1), "got .9, 2. and list"),  # type: ignore[arg-type]
     "no means": (lambda: modes(torch.zeros(9, 2), torch.zeros(0, 2), 0.1), "got 9 and 0"),
+    "no number": (
+        lambda: modes(torch.full((9, 2), torch.nan), torch.zeros(3, 2), 0.1),
+        "Samples and means should be finite",
+    ),
     "worded std": (lambda: modes(torch.zeros(9, 2), torch.zeros(3, 2), "small"), "got 'small'"),  # type: ignore[arg-type]
     "bytes": (
         lambda: train_classifier(torch.zeros(5, 1, 8, 8).byte(), torch.zeros(5).long()),

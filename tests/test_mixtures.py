@@ -231,11 +231,17 @@ WRONG = {
     "half a sample": (lambda: (lambda mix, z: mix.generate(z, 2.5))(*ring_pair()), "n should be a"),  # type: ignore[arg-type]
     "no batch": (
         lambda: (lambda mix, z: mix.payoff_table(z))(*ring_pair()),
-        "that of a batch.*got NoneType",
+        "those of a batch.*got NoneType",
     ),
     "no batch of losses": (
         lambda: (lambda mix, z: mix.losses(z))(*ring_pair()),
-        "that of a batch.*got NoneType",
+        "those of a batch.*got NoneType",
+    ),
+    "arrays": (
+        lambda: Mixed(HIDE, (2, 2)).payoff_table(
+            [{"weights": np.ones(2) / 2, "atoms": np.zeros((2, 1))}] * 2  # type: ignore[arg-type]
+        ),
+        "A mixture's atoms should be a tensor; got ndarray. mixed.as_profile",
     ),
     "no mixture's profile": (table_of_one, "A strategy of a mixture is .* got a tensor of shape"),
     "a mixture's profile": (

@@ -374,8 +374,8 @@ class GAN(NetworkGame):
 def _check_batch(batch: Any) -> None:
     if getattr(batch, "noise", None) is None:
         raise InvalidInput(
-            "A GAN's payoff is that of a batch: payoff(z, game.sample(rng)), with rng = "
-            f"game.generator(0); got {type(batch).__name__}. eqgan.certify averages over many."
+            "A GAN's payoffs are those of a batch, such as game.sample(game.generator(0)); got "
+            f"{type(batch).__name__}. eqgan.certify averages over many."
         )
 
 

@@ -278,7 +278,13 @@ def _part(strategy: Strategy, name: str) -> Tensor:
             'A strategy of a mixture is {"weights": (K,), "atoms": (K, d)}; got a tensor of shape '
             f"{tuple(strategy.shape)}. mixed.pure(strategy) is the mixture of one."
         )
-    return strategy[name]
+    part: object = strategy[name]
+    if not isinstance(part, Tensor):
+        raise InvalidInput(
+            f"A mixture's {name} should be a tensor; got {type(part).__name__}. "
+            "mixed.as_profile(profile) makes tensors of arrays and lists."
+        )
+    return part
 
 
 def _tensor(strategy: Strategy) -> Tensor:

@@ -41,6 +41,10 @@ def modes(samples: Tensor, means: Tensor, std: float, share: float = 0.0) -> Mod
         std: Standard deviation of each mode, in the samples' units.
         share: Threshold in [0, 1); 0 counts a mode with a single sample, as PacGAN does.
 
+    Raises:
+        InvalidInput: Shapes that do not go together, no sample or no mean, entries that are not
+            finite, or a `std` or `share` out of range.
+
     References:
         Lin et al. 2018, arXiv:1712.04086 (PacGAN).
 
@@ -58,6 +62,8 @@ def modes(samples: Tensor, means: Tensor, std: float, share: float = 0.0) -> Mod
         raise InvalidInput(
             f"modes needs a sample and a mean at least; got {len(samples)} and {len(means)}."
         )
+    if not bool(torch.isfinite(samples).all() & torch.isfinite(means).all()):
+        raise InvalidInput("Samples and means should be finite; got NaN or infinite entries.")
     as_real("std", std, "(0, inf)")
     as_real("share", share, "[0, 1)")
     distances, nearest = torch.cdist(samples.double(), means.double().to(samples.device)).min(dim=1)
