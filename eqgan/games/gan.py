@@ -63,15 +63,14 @@ class GAN(NetworkGame):
             `data`, and certificates measure what they gain on these. Without them a discriminator
             that has learned the data by heart counts as a deviation.
         precision: ``"float32"`` computes in the parameters' own type; ``"bfloat16"`` runs the
-            networks under `torch.autocast`: faster where the processor has such instructions
-            (0.68 of the time for a DCGAN of width 64, 0.74 for one of width 32).
-            Parameters, samples, payoffs and steps stay float32; payoffs, and so certificates, are
-            those of the networks as they run.
-        compile: Compile the gradients of both players' losses by `torch.compile`. After half a
-            minute of compiling, gradients of small networks on a CPU take three quarters of the
-            time; those of convolutions took a third longer: measure. Where the compiler is missing
-            or fails, under methods that differentiate twice and in mixtures the game runs
-            uncompiled, and the result's message says so.
+            networks under `torch.autocast`: faster where the processor has such instructions, many
+            times slower where not. Parameters, samples, payoffs and steps stay float32; payoffs,
+            and so certificates, are those of the networks as they run.
+        compile: Compile the gradients of both players' losses by `torch.compile`: half a minute of
+            compiling, after which small networks on a CPU are faster and convolutions slower
+            (tests/benchmarks). Where the compiler is missing or fails, under methods that
+            differentiate twice and in mixtures the game runs uncompiled, and the result's message
+            says so.
 
     Raises:
         InvalidInput: Modules or data whose shapes do not fit together.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -37,11 +38,9 @@ def images() -> torch.Tensor:
     return torch.rand(2000, 1, 28, 28, generator=rng) * 2 - 1
 
 
-def library_step(width: int, objective: str, precision: str = "float32") -> Step:
+def library_step(width: int, objective: str, batch: int = BATCH, **options: Any) -> Step:
     """One step of `simultaneous_gradient` with Adam, as `solve` takes it."""
-    gan = eqgan.games.GAN(
-        *networks(width), images(), NOISE, objective, batch_size=BATCH, precision=precision
-    )
+    gan = eqgan.games.GAN(*networks(width), images(), NOISE, objective, batch_size=batch, **options)
     solver = eqgan.solvers.SimultaneousGradient(rule=eqgan.Adam(2e-4, betas=(0.5, 0.999)))
     return step_of(gan, solver)
 
@@ -108,17 +107,33 @@ def test_ratio_to_hand_written_loop(
         )
 
 
-@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize(("width", "batch"), [(32, 64), (64, 64), (64, 256)])
 @pytest.mark.parametrize("objective", ["minimax", "non_saturating"])
 def test_ratio_of_bfloat16_to_float32(
-    width: int, objective: str, capsys: pytest.CaptureFixture[str]
+    width: int, batch: int, objective: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.set_num_threads(1)
     ours, theirs, quotient, error = ratio(
-        library_step(width, objective, "bfloat16"), library_step(width, objective)
+        library_step(width, objective, batch, precision="bfloat16"),
+        library_step(width, objective, batch),
+        rounds=30 * BATCH // batch,
     )
     with capsys.disabled():
         print(
-            f"\nDCGAN28 step, {objective}, width {width}: bfloat16 {1e3 * ours:.1f} ms, "
-            f"float32 {1e3 * theirs:.1f} ms, ratio {quotient:.3f} ± {error:.3f}"
+            f"\nDCGAN28 step, {objective}, width {width}, batch {batch}: "
+            f"bfloat16 {1e3 * ours:.1f} ms, float32 {1e3 * theirs:.1f} ms, "
+            f"ratio {quotient:.3f} ± {error:.3f}"
+        )
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_ratio_of_compiled_to_plain(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.set_num_threads(1)
+    ours, theirs, quotient, error = ratio(
+        library_step(width, "minimax", compile=True), library_step(width, "minimax")
+    )
+    with capsys.disabled():
+        print(
+            f"\nDCGAN28 step, width {width}: compiled {1e3 * ours:.1f} ms, "
+            f"plain {1e3 * theirs:.1f} ms, ratio {quotient:.3f} ± {error:.3f}"
         )

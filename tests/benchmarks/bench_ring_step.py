@@ -37,9 +37,10 @@ def ring() -> torch.Tensor:
     return centers + 0.01 * torch.randn(100_000, 2, generator=rng)
 
 
-def library_step(objective: str) -> Callable[[], None]:
+def library_step(objective: str, compiled: bool = False) -> Callable[[], None]:
     """One step of `simultaneous_gradient` with Adam, as `solve` takes it."""
-    gan = eqgan.games.GAN(*networks(), ring(), noise_dim=2, objective=objective, batch_size=BATCH)
+    options = {"objective": objective, "batch_size": BATCH, "compile": compiled}
+    gan = eqgan.games.GAN(*networks(), ring(), noise_dim=2, **options)
     solver = eqgan.solvers.SimultaneousGradient(rule=eqgan.Adam(1e-3, betas=(0.5, 0.9)))
     return step_of(gan, solver)
 
@@ -106,6 +107,21 @@ def test_ratio_to_hand_written_loop(
             f"\nring step, {objective}, hand-written with fused={fused}: "
             f"library {1e3 * ours:.3f} ms, hand-written {1e3 * theirs:.3f} ms, "
             f"ratio {quotient:.3f} ± {error:.3f}"
+        )
+
+
+@pytest.mark.parametrize("objective", ["minimax", "non_saturating"])
+def test_ratio_of_compiled_to_plain(objective: str, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.set_num_threads(1)
+    compiled, plain = library_step(objective, compiled=True), library_step(objective)
+    start = time.perf_counter()
+    compiled()
+    took = time.perf_counter() - start
+    ours, theirs, quotient, error = ratio(compiled, plain)
+    with capsys.disabled():
+        print(
+            f"\nring step, {objective}: compiled {1e3 * ours:.3f} ms after {took:.0f} s of "
+            f"compiling, plain {1e3 * theirs:.3f} ms, ratio {quotient:.3f} ± {error:.3f}"
         )
 
 
