@@ -1,7 +1,7 @@
 """Which solver should I use on games that rotate?
 
 Plain gradients circle where each player chases the other. Every method gets the same number of
-gradient evaluations and the same five random starts on four such games.
+gradient evaluations and the same random starts on four such games.
 """
 
 import argparse
@@ -18,8 +18,9 @@ SOLVERS = ["simultaneous_gradient", "alternating_gradient", "extragradient", "op
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture")
-    out = parser.parse_args().out
-    out.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--seeds", type=int, default=5, help="random starts on each game")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
 
     games = {
@@ -28,7 +29,7 @@ def main() -> None:
         "Dirac-GAN with R1": eqgan.games.DiracGAN(regulariser="r1"),
         "rock/paper/scissors": eqgan.games.rock_paper_scissors(),
     }
-    table = eqgan.compare(games, SOLVERS, seeds=range(5), evaluations=1000)
+    table = eqgan.compare(games, SOLVERS, seeds=range(options.seeds), evaluations=1000)
     rich.print(table)
 
     solved = {name: 0 for name in SOLVERS}
@@ -37,8 +38,8 @@ def main() -> None:
     runs = len(table.rows) // len(SOLVERS)
     for name, count in sorted(solved.items(), key=lambda item: -item[1]):
         print(f"{name:24} converged in {count} of {runs} runs")
-    table.plot(out / "compare_solvers.png")
-    print(f"picture: {out / 'compare_solvers.png'}")
+    table.plot(options.out / "compare_solvers.png")
+    print(f"picture: {options.out / 'compare_solvers.png'}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures")
     parser.add_argument("--steps", type=int, default=2500, help="solver steps")
+    parser.add_argument("--search", type=int, default=50, help="steps of a best-response search")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -33,9 +34,10 @@ def main() -> None:
     run = eqgan.solve(gan, solver, init=start, max_steps=options.steps, progress=True)
     print(run)
     plots.image_grid(images[:64]).savefig(options.out / "digits_gan_real.png")
+    oracle = eqgan.GradientOracle(steps=options.search, restarts=1)
     for name, profile in {"last": run.last, "average": run.profile}.items():
         # A search for deviations proves a lower bound on the gap, never an equilibrium.
-        proof = eqgan.certify(gan, profile, eqgan.GradientOracle(steps=50, restarts=1))
+        proof = eqgan.certify(gan, profile, oracle)
         print(f"{name}: {proof}")
         plots.image_grid(gan.generate(profile, 64)).savefig(options.out / f"digits_gan_{name}.png")
 

@@ -11,13 +11,12 @@ from eqgan import data, plots, solvers
 from eqgan.gan.metrics import modes
 from eqgan.gan.networks import mlp
 
-PAIRS = 8
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures")
     parser.add_argument("--steps", type=int, default=1800, help="steps of the GAN both start from")
+    parser.add_argument("--pairs", type=int, default=8, help="pairs of best responses to add")
     parser.add_argument("--seed", type=int, default=0, help="seed of its first networks")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -43,11 +42,12 @@ def main() -> None:
 
     fresh = gan.random(gan.generator(options.seed))
     start = eqgan.solve(gan, plain, init=fresh, max_steps=options.steps).last
-    mix = eqgan.games.Mixed(gan, (PAIRS + 1, PAIRS + 1))
+    pairs, atoms = options.pairs, options.pairs + 1
+    mix = eqgan.games.Mixed(gan, (atoms, atoms))
     each = int(remembering.evaluations(mix))
     runs = {
-        "training on": (gan, plain, start, PAIRS * each, each),
-        "double oracle": (mix, remembering, mix.uniform([start] * (PAIRS + 1)), PAIRS, 1),
+        "training on": (gan, plain, start, pairs * each, each),
+        "double oracle": (mix, remembering, mix.uniform([start] * atoms), pairs, 1),
     }
     results = {}
     for name, (game, solver, init, steps, every) in runs.items():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,23 +14,24 @@ import eqgan
 from eqgan import cli
 
 
-def test_small_games_are_solved_on_one_thread(tmp_path: Path) -> None:
+def test_small_games_are_solved_on_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     np.save(tmp_path / "large.npy", np.eye(150))
-    script = """
-import click, torch, eqgan.run
-from eqgan import cli
-torch.set_num_threads(2)
-solve = eqgan.run.solve
-def spied(*args, **options):
-    print("threads", torch.get_num_threads())
-    return solve(*args, **options)
-eqgan.solve = spied
-cli.main()
-"""
-    for game, count in (("oneill", 1), (str(tmp_path / "large.npy"), 2)):
-        command = [sys.executable, "-c", script, "solve", game]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert f"threads {count}" in done.stdout
+    solve, threads = eqgan.solve, []
+
+    def spied(*args: Any, **options: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return solve(*args, **options)
+
+    monkeypatch.setattr(eqgan, "solve", spied)
+    try:
+        for game in ("oneill", str(tmp_path / "large.npy")):
+            torch.set_num_threads(2)
+            CliRunner().invoke(cli.main, ["solve", game, "--no-progress"])
+    finally:
+        torch.set_num_threads(1)
+    assert threads == [1, 2]
 
 
 def test_a_games_start_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,7 @@ def test_without_processes_one_sentence_says_what_to_do() -> None:
         game(DataParallelGAN, "minimax")
 
 
+@pytest.mark.slow
 def test_the_example_says_the_same_from_one_process_and_from_two() -> None:
     example = str(Path(__file__).parents[1] / "examples" / "data_parallel_gan.py")
     lines = []

@@ -14,7 +14,15 @@ from eqgan.training import train
 
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES, STUDIES = sorted(FOLDER.glob("*.py")), sorted(FOLDER.glob("*.toml"))
-QUICK = {"--steps": "20", "--epochs": "1", "--seeds": "1", "--samples": "64"}
+QUICK = {
+    "--case": "ring",
+    "--epochs": "1",
+    "--pairs": "2",
+    "--samples": "64",
+    "--search": "5",
+    "--seeds": "1",
+    "--steps": "20",
+}
 """Options that make a script quick, passed to those that have them."""
 
 

@@ -93,6 +93,7 @@ print(run.steps)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
 def test_a_mixture_that_truly_does_not_fit_names_one_that_does() -> None:
     def run(size: int) -> subprocess.CompletedProcess[str]:

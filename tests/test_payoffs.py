@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -227,23 +228,25 @@ def test_sparse_half_precision_is_held_in_float64_like_dense() -> None:
     assert eqgan.solve(game).value == pytest.approx(1 / 3)
 
 
-def test_two_processes_equal_one() -> None:
+def test_two_processes_equal_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Rows spread over two gloo processes give the run of one process, to rounding."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    size = ["--size", "101", "--steps", "300"]
+    command = [str(EXAMPLE), "--size", "101", "--steps", "300"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    outputs = []
-    for command in (
-        [sys.executable, str(EXAMPLE), *size],
-        [*torchrun, "--nproc-per-node", "2", str(EXAMPLE), *size],
-    ):
-        result = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120
-        )
-        assert result.returncode == 0, result.stderr
-        outputs.append(result.stdout)
-    assert "101 x 101, Sharded" in outputs[1]
-    assert "each process holds 5,050 of 10,201" in outputs[1]
+    result = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", *command],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "101 x 101, Sharded" in result.stdout
+    assert "each process holds 5,050 of 10,201" in result.stdout
+    monkeypatch.setattr(sys, "argv", command)
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    outputs = capsys.readouterr().out, result.stdout
     values = [re.search(r"after \d+ steps, value \S+", text) for text in outputs]
     assert values[0] is not None
     assert values[1] is not None
