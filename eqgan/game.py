@@ -24,9 +24,6 @@ from eqgan.randomness import check_generator, seeded
 from eqgan.spaces import Space
 from eqgan.stacks import over_pairs
 
-OFF_SET = 1e-5
-"""A user's strategy may miss its set by this much (rounding); more is an error."""
-
 
 class Game(ABC):
     """A game over parameterised strategies in which every player minimises a loss.
@@ -253,12 +250,7 @@ class Game(ABC):
         space.check(strategy, what)
         if isinstance(strategy, Tensor):
             strategy = self._expand(strategy, space, what)
-        miss = space.violation(strategy)
-        if not miss <= OFF_SET:
-            raise InvalidInput(
-                f"{what} is off its set {space} by {miss:.3g}; project it first with "
-                "game.spaces[player].project(strategy)."
-            )
+        space.check_on(strategy, what)
         projected: Strategy = space.project(strategy)
         return projected
 

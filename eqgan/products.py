@@ -126,3 +126,8 @@ class Product(Space[Mapping[str, Tensor]]):
             )
         for name, space in self.parts.items():
             space.check(x[name], f"{what}[{name!r}]")
+
+    def check_on(self, x: Mapping[str, Tensor], what: str) -> None:
+        """Raise `InvalidInput` when a part is off its set."""
+        for name, space in self.parts.items():
+            space.check_on(x[name], f"{what}[{name!r}]")

@@ -25,6 +25,9 @@ S = TypeVar("S", bound=Any)
 LEAST = {dtype: torch.finfo(dtype).eps ** 2 for dtype in (torch.float32, torch.float64)}
 """Probabilities below this count as this in entropic steps: far below rounding, and not lost."""
 
+OFF_SET = 1e-5
+"""A user's strategy may miss its set by this much (rounding); more is an error."""
+
 
 def _as_shape(shape: tuple[int, ...] | int) -> tuple[int, ...]:
     sizes = shape if isinstance(shape, tuple | list) else (shape,)
@@ -72,6 +75,15 @@ class Space(ABC, Generic[S]):
         """Return the largest entry of the difference between `x` and its projection."""
         difference = x - self.project(x)
         return float(difference.abs().max()) if difference.numel() else 0.0
+
+    def check_on(self, x: S, what: str) -> None:
+        """Raise `InvalidInput` when `x` is off the set by more than rounding."""
+        miss = self.violation(x)
+        if not miss <= OFF_SET:
+            raise InvalidInput(
+                f"{what} is off its set {self} by {miss:.3g}; project it first with "
+                "game.spaces[player].project(strategy)."
+            )
 
     def check(self, x: S, what: str) -> None:
         """Raise `InvalidInput` when `x` has not the shape of this space's strategies."""

@@ -243,6 +243,10 @@ WRONG = {
         ),
         "A mixture's atoms should be a tensor; got ndarray. mixed.as_profile",
     ),
+    "weights": (
+        lambda: Mixed(HIDE, (1, 1)).as_profile([{"weights": [0.9], "atoms": [[0.0]]}] * 2),
+        r"strategy of minimizer\['weights'\] is off its set Simplex\(n=1.* by 0.1; project",
+    ),
     "no mixture's profile": (table_of_one, "A strategy of a mixture is .* got a tensor of shape"),
     "a mixture's profile": (
         lambda: (lambda mix, z: mix.base.payoff(z, mix.sample(mix.generator(0))))(*ring_pair()),
