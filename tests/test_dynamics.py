@@ -221,10 +221,9 @@ def test_converges_on_a_strongly_monotone_quadratic(solver: type[Solver]) -> Non
     game = strongly_monotone(3, curvature=0.5, seed=1)
     rng = game.generator(1)
     method: Any = solver(rate=0.05) if solver is AdaptiveCompetitiveGradient else solver()
-    result = eqgan.solve(game, method, init=game.random(rng), max_steps=1500, tol=0.0)
-    # Anchored steps approach like 1/t, and adaptive ones with a constant rate, to about the rate.
-    slow = {AnchoredExtragradient: 2e-2, AdaptiveCompetitiveGradient: 2e-2}
-    assert float(result.profile.norm()) < slow.get(solver, 1e-8)
+    result = eqgan.solve(game, method, init=game.random(rng), max_steps=300, tol=0.0)
+    # Anchored steps approach like 1/t.
+    assert float(result.profile.norm()) < (2e-2 if solver is AnchoredExtragradient else 1e-8)
 
 
 @pytest.mark.parametrize(
