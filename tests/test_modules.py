@@ -259,6 +259,17 @@ def test_batch_norm_in_training_mode_says_that_one_sample_is_too_few() -> None:
         gan.generate(z, 1)
 
 
+def test_batch_norm_in_a_mixture_runs_on_a_whole_batch() -> None:
+    """One sample of an atom that is hardly ever drawn would be normalised to nothing."""
+    generator = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))
+    mix = eqgan.games.Mixed(linear_gan(generator), (2, 1))
+    z = mix.initial(mix.generator(0))
+    rare = {"weights": torch.tensor([0.99, 0.01]), "atoms": z[0]["atoms"]}
+    few = [mix.generate(z.replace(0, rare), 1, seed=seed) for seed in range(200)]
+    spread = torch.cat(few).std(dim=0)
+    torch.testing.assert_close(spread, torch.ones(2), rtol=0, atol=0.2)
+
+
 def test_batch_norm_in_evaluation_mode_keeps_its_statistics() -> None:
     norm = nn.BatchNorm1d(2)
     norm(torch.randn(64, 2) * 3 + 1)

@@ -236,12 +236,15 @@ class Mixed(ZeroSumGame):
         if n == 0:
             return samples
         chosen = torch.multinomial(weights, n, replacement=True, generator=rng)
-        noise = self.base.noise(n, rng)
+        noise, least = self.base.noise(n, rng), self.base.batch_size
+        # BatchNorm runs on as many samples as in training, however few of them are an atom's.
+        spare = self.base.noise(least, rng)
         for k, atom in enumerate(atoms):
             rows = (chosen == k).nonzero().squeeze(-1)
             for part in torch.split(rows, 4096):
                 if len(part):
-                    samples[part] = self.base.make(atom, noise[part])
+                    inputs = torch.cat((noise[part], spare[: max(least - len(part), 0)]))
+                    samples[part] = self.base.make(atom, inputs)[: len(part)]
         return samples
 
 
