@@ -102,7 +102,9 @@ class Certificate:
         spread = f" ± {noise:.2g}" if noise > 0 else ""
         batch = f" (worst of {gap.numel()} games)" if gap.dim() else ""
         found, kind = f"NashConv >= {worst}", "lower bound, proves no equilibrium"
-        if self.exact:
+        if bool(self.lower.isnan().any()):
+            found, kind = "NashConv is unknown", "payoffs are not numbers here"
+        elif self.exact:
             found, kind = f"NashConv = {worst}", "exact"
         elif bool(torch.isfinite(most).all()):
             found, kind = f"{worst} <= NashConv <= {float(most.max()):.4g}", "proved on both sides"

@@ -174,7 +174,8 @@ def worded_gap(proof: Certificate) -> str:
         proof: The certificate, of one game or of a batch.
 
     Returns:
-        The number, its standard error where there is one, and ``(exact)`` or ``(lower bound)``.
+        The number, its standard error where there is one, and ``(exact)`` or ``(lower bound)``;
+        ``unknown`` where the payoff is NaN.
 
     Example:
         >>> import eqgan
@@ -182,6 +183,8 @@ def worded_gap(proof: Certificate) -> str:
         >>> worded_gap(eqgan.certify(game, ([1, 0, 0], [1, 0, 0])))
         '2 (exact)'
     """
+    if bool(proof.lower.isnan().any()):
+        return "unknown: payoffs are not numbers here"
     if proof.exact:
         return f"{worded(proof.nash_conv)} (exact)"
     noisy = bool(proof.nash_conv_stderr.any())

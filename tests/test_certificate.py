@@ -18,6 +18,7 @@ from eqgan import (
     default_oracle,
 )
 from eqgan.games import Bilinear, DiracGAN, FiniteGAN, MatrixGame, Mixed, NeuralGame, Quadratic
+from eqgan.report import worded_gap
 
 
 def test_pure_against_pure_in_rock_paper_scissors() -> None:
@@ -320,3 +321,14 @@ def test_a_certificate_prints_the_worst_game_and_both_of_its_ends() -> None:
     assert printed([1.0, 2.0], [math.inf, 2.0], 0.25) == (
         "Certificate(NashConv >= 3 ± 0.25; lower bound, proves no equilibrium: by hand)"
     )
+
+
+def test_a_payoff_that_is_no_number_bounds_nothing() -> None:
+    game = eqgan.games.ContinuousGame(lambda x, y: x.log() * y, (0.5, 2.0))
+    assert certify(game, (1.0, 0.5)).nash_conv == pytest.approx(math.log(2) / 2)
+    beyond = eqgan.games.ContinuousGame(lambda x, y: x.log() * y, (-2.0, 2.0))
+    nothing = certify(beyond, (-1.0, 0.5))
+    assert repr(nothing).startswith(
+        "Certificate(NashConv is unknown; payoffs are not numbers here: grid of 61 points"
+    )
+    assert worded_gap(nothing) == "unknown: payoffs are not numbers here"
