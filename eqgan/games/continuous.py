@@ -24,8 +24,8 @@ LOOKS = 64
 class ContinuousGame(ZeroSumGame):
     r"""The game :math:`\min_{x \in X} \max_{y \in Y} f(x, y)` on two boxes, or without bounds.
 
-    Without convexity in x and concavity in y there need be no pure equilibrium; one of finite
-    mixtures exists for polynomials, and is found by the solvers of ``Mixed(game, (K, L))``.
+    Without convexity in x and concavity in y there need be no pure equilibrium; on boxes one of
+    finite mixtures exists for polynomials, and is found by the solvers of ``Mixed(game, (K, L))``.
 
     Args:
         f: Takes x and y as tensors, 0-dimensional where the player has one dimension and `(d,)`
