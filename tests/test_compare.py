@@ -238,6 +238,43 @@ def test_networks_are_measured_only_by_an_oracle_that_was_asked_for() -> None:
     assert asked.traces["gan", "extragradient", 0][-1]["nash_conv"] == asked.rows[0].nash_conv
 
 
+class Distances(eqgan.ZeroSumGame):
+    """Three games at once: x pays its squared distance from 0, 1 or 2, y its own from 0."""
+
+    spaces = (eqgan.Euclidean((1,)), eqgan.Euclidean((1,)))
+    batch_shape = (3,)
+    targets = torch.tensor([0.0, 2.0, 1.0], dtype=torch.float64)
+
+    def payoff(self, z: Profile, batch: object = None) -> torch.Tensor:
+        x, y = (s.squeeze(-1) for s in z.leaves())
+        return (x - self.targets) ** 2 - y**2
+
+
+class Halfway(eqgan.Oracle):
+    """Goes half of the way that x would gain by; where y is 0, nobody can pay less than 0."""
+
+    how = "half of the way"
+
+    def respond(
+        self, game: eqgan.Game, z: Profile, player: int, rng: torch.Generator
+    ) -> eqgan.Response:
+        half = z if player else Profile((Distances.targets[:, None] / 2, z[1]))
+        return eqgan.Response(game, half, torch.zeros(3, dtype=torch.float64))
+
+
+def test_the_gap_of_many_games_is_that_of_the_worst_and_both_of_its_ends_are_traced() -> None:
+    table = compare(
+        {"g": Distances()}, [Recorder()], evaluations=2, oracle=Halfway(), start="initial"
+    )
+    (row,), (trace,) = table.rows, table.traces.values()
+    # From 0 to 1 the distance from 2 falls from 4 to 1, and no more than 4 can be gained.
+    zero = Distances().initial(torch.Generator())
+    gains = eqgan.certify(Distances(), zero, Halfway())
+    assert gains.lower.sum(0).tolist() == [0.0, 3.0, 0.75]
+    assert (row.nash_conv, row.exact) == (3.0, False)
+    assert (trace[-1]["nash_conv"], trace[-1]["nash_conv_upper"]) == (3.0, 4.0)
+
+
 @pytest.mark.parametrize("oracle", [eqgan.ExactOracle(), eqgan.GridOracle()])
 def test_an_oracle_that_cannot_serve_a_game_leaves_its_reason(oracle: eqgan.Oracle) -> None:
     games = {"gan": small_gan()}
