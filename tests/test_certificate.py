@@ -17,7 +17,18 @@ from eqgan import (
     certify,
     default_oracle,
 )
-from eqgan.games import Bilinear, DiracGAN, FiniteGAN, MatrixGame, Mixed, NeuralGame, Quadratic
+from eqgan.certificate import payoff_of, residual
+from eqgan.games import (
+    GAN,
+    Bilinear,
+    ContinuousGame,
+    DiracGAN,
+    FiniteGAN,
+    MatrixGame,
+    Mixed,
+    NeuralGame,
+    Quadratic,
+)
 from eqgan.report import worded_gap
 
 
@@ -119,35 +130,6 @@ def test_each_game_gets_its_strongest_oracle() -> None:
         assert isinstance(default_oracle(game), kind)
 
 
-def test_unbounded_linear_games_get_a_lower_bound_within_a_radius() -> None:
-    certificate = certify(Bilinear([[2.0]]), ([3.0], [4.0]), LinearOracle(radius=0.5))
-    assert not certificate.exact
-    # Moving x by r against f = 2xy gains 2 r |y|, moving y gains 2 r |x|.
-    assert certificate.nash_conv == pytest.approx(2 * 0.5 * (4 + 3))
-    assert ">=" in repr(certificate)
-
-
-def test_grid_finds_the_global_deviation_that_gradients_miss() -> None:
-    class Wells(eqgan.ZeroSumGame):
-        """x pays x^4/4 - x^2/2 - x/10: a local minimum on the left, the best on the right."""
-
-        spaces = (eqgan.Box((1,), -2.0, 2.0), eqgan.Box((1,), -1.0, 1.0))
-        lipschitz = 11.0
-
-        def payoff(self, z: Profile, batch: object = None) -> torch.Tensor:
-            x, y = z
-            return (x**4 / 4 - x**2 / 2 - x / 10 - y * y).sum(-1)
-
-    game = Wells()
-    local = ([-0.9456], [0.0])
-    found = certify(game, local, GridOracle()).nash_conv
-    x = torch.linspace(-2, 2, 400_001, dtype=torch.float64)
-    f = x**4 / 4 - x**2 / 2 - x / 10
-    here = float((-0.9456) ** 4 / 4 - 0.9456**2 / 2 + 0.09456)
-    assert found == pytest.approx(here - float(f.min()), abs=1e-6)
-    assert certify(game, local, GradientOracle(steps=100, restarts=0)).nash_conv < 1e-4
-
-
 def test_restarts_find_what_a_stationary_start_hides() -> None:
     """A dead network is a stationary point and no equilibrium: the naive gap is a false zero."""
 
@@ -204,6 +186,50 @@ def test_a_gap_of_a_mixture_counts_the_whole_mixture() -> None:
     assert gap == pytest.approx(0.5, abs=1e-3)
 
 
+def test_the_value_of_two_losses_is_what_the_first_player_pays() -> None:
+    class Two(eqgan.Game):
+        """x pays 2xy + 1, y pays 5y."""
+
+        spaces = (eqgan.Euclidean((1,)), eqgan.Euclidean((1,)))
+        dtype = torch.float32
+        linear = True
+
+        def losses(self, z: Profile, batch: object = None) -> tuple[torch.Tensor, torch.Tensor]:
+            x, y = z.leaves()
+            return (2 * x * y + 1).sum(-1), (5 * y).sum(-1)
+
+    game = Two()
+    z = game.as_profile(([3.0], [4.0]))
+    certificate = certify(game, z)
+    assert certificate.value == payoff_of(game, z) == 25.0
+    assert certificate.lower.tolist() == pytest.approx([8.0, 5.0])
+    # In float64, whatever the game computes in.
+    assert certificate.value.dtype == certificate.lower.dtype == torch.float64
+
+
+def test_payoffs_are_means_over_held_out_samples() -> None:
+    data, holdout = torch.zeros(20, 1), torch.ones(20, 1)
+    gan = GAN(nn.Linear(1, 1), nn.Linear(1, 1), data, 1, "wasserstein", holdout=holdout)
+    # The critic tells a tenth of what it sees, the generator passes its noise on.
+    z = gan.as_profile(([1.0, 0.0], [0.1, 0.0]))
+    rng, noise = gan.generator(3), []
+    for _ in range(4):
+        noise.append(gan.held_out_sample(rng).noise)
+    assert float(payoff_of(gan, z, seed=3, batches=4)) == pytest.approx(
+        0.1 * (1 - float(torch.cat(noise).mean())), abs=1e-6
+    )
+
+
+def test_the_residual_is_the_longest_entry_of_a_step_back_onto_the_sets() -> None:
+    # F = (y1 - 4 y2, -x, 4 x) = (5, 2, -8).
+    free = Bilinear([[1.0, -4.0]])
+    assert residual(free, free.as_profile(([-2.0], [1.0, -1.0]))) == 8.0
+    # x may fall by 1/4 only, and y is as large as it may be.
+    game = ContinuousGame(lambda x, y: 2 * x + 3 * y)
+    assert residual(game, game.as_profile((-0.75, 1.0))) == 0.25
+    assert residual(game, game.as_profile((-1.0, 1.0))) == 0.0
+
+
 def test_jacobian_products_of_a_quadratic_are_its_jacobian() -> None:
     rng = torch.Generator().manual_seed(0)
     a, b, c = (torch.randn(3, 3, generator=rng).double() for _ in range(3))
@@ -248,22 +274,6 @@ def test_a_batch_of_smooth_games_is_searched_game_by_game() -> None:
     torch.testing.assert_close(run.profile[0].squeeze(-1), game.targets, atol=1e-6, rtol=0)
 
 
-def test_linear_oracles_minimise_the_cost_and_not_the_training_signal() -> None:
-    class Misled(MatrixGame):
-        """Both players train on half of what they pay, with the wrong sign."""
-
-        def losses(self, z: Profile, batch: object = None) -> tuple[torch.Tensor, torch.Tensor]:
-            payoff = self.payoff(z)
-            return 0.5 * payoff, -0.5 * payoff
-
-        def gradient(self, z: Profile, player: int, batch: object = None) -> torch.Tensor:
-            return -0.5 * super().gradient(z, player)
-
-    truth, misled = MatrixGame([[0, 1], [2, 4]]), Misled([[0, 1], [2, 4]])
-    z = ([0.5, 0.5], [0.5, 0.5])
-    assert certify(misled, z, LinearOracle()).nash_conv == certify(truth, z).nash_conv
-
-
 def test_float32_strategies_do_not_cheapen_the_gap_of_large_payoffs() -> None:
     rng = torch.Generator().manual_seed(0)
     game = MatrixGame(torch.rand(20, 20, generator=rng) + 1e4)
@@ -281,20 +291,6 @@ def test_mixtures_over_matrix_games_are_exact() -> None:
     certificate = certify(mix, z)
     assert certificate.exact
     assert certificate.nash_conv == pytest.approx(certify(mix.base, mean).nash_conv)
-
-
-def test_a_payoff_that_branches_is_searched_point_by_point() -> None:
-    class Branching(eqgan.ZeroSumGame):
-        """x pays its distance from 1, said with an if."""
-
-        spaces = (eqgan.Box((1,), -2.0, 2.0), eqgan.Box((1,), -1.0, 1.0))
-        lipschitz = 1.0
-
-        def payoff(self, z: Profile, batch: object = None) -> torch.Tensor:
-            x, y = z
-            return (x - 1 if float(x.detach()) > 1 else 1 - x).sum(-1) - (y * y).sum(-1)
-
-    assert certify(Branching(), ([0.0], [0.0])).nash_conv == pytest.approx(1.0, abs=1e-3)
 
 
 def test_semidefinite_curvatures_are_monotone_in_spite_of_rounding() -> None:
@@ -324,9 +320,9 @@ def test_a_certificate_prints_the_worst_game_and_both_of_its_ends() -> None:
 
 
 def test_a_payoff_that_is_no_number_bounds_nothing() -> None:
-    game = eqgan.games.ContinuousGame(lambda x, y: x.log() * y, (0.5, 2.0))
+    game = ContinuousGame(lambda x, y: x.log() * y, (0.5, 2.0))
     assert certify(game, (1.0, 0.5)).nash_conv == pytest.approx(math.log(2) / 2)
-    beyond = eqgan.games.ContinuousGame(lambda x, y: x.log() * y, (-2.0, 2.0))
+    beyond = ContinuousGame(lambda x, y: x.log() * y, (-2.0, 2.0))
     nothing = certify(beyond, (-1.0, 0.5))
     assert repr(nothing).startswith(
         "Certificate(NashConv is unknown; payoffs are not numbers here: grid of 61 points"
