@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 import eqgan
 from eqgan.gan import spectral_norm
@@ -204,3 +205,22 @@ def test_bounds_that_are_no_box_are_refused() -> None:
         box_maximum(layer, [0.0, 0.0], [1.0, 1.0], tolerance=0.0)
     with pytest.raises(eqgan.InvalidInput, match=r"torch\.nn\.Module"):
         box_maximum(lambda x: x, [0.0], [1.0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("last", "low", "high"),
+    [(nn.Tanh(), -1.0, 1.0), (nn.Sigmoid(), 0.0, 1.0), (nn.Hardtanh(-0.5, 0.25), -0.5, 0.25)],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_last_layer_says_where_samples_lie(last: nn.Module, low: float, high: float) -> None:
+    data = torch.rand(20, 2, generator=torch.Generator().manual_seed(0))
+    gan = eqgan.games.GAN(nn.Sequential(nn.Linear(2, 2), last), nn.Linear(2, 1), data, 2)
+    game = eqgan.games.FixedGAN.draw(gan, 20)
+    z = game.initial(game.generator(0)).replace(1, torch.tensor([2.0, -1.0, 0.5]).double())
+    search = eqgan.GradientOracle(steps=1, restarts=0)
+    proof = eqgan.certify(game, z, eqgan.BoundOracle(search))
+    # The discriminator 2 a - b + 1/2 says most at (high, low).
+    real = game.data @ torch.tensor([2.0, -1.0]).double() + 0.5
+    floor = logsigmoid(real).mean() + logsigmoid(torch.tensor(-(2 * high - low + 0.5)))
+    for end in (proof.lower, proof.upper):
+        assert float(end[0]) == pytest.approx(float(game.payoff(z) - floor), abs=1e-6)

@@ -13,9 +13,9 @@ from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 from torch import Tensor, nn
 
 import eqgan
-from eqgan.bounds import lipschitz_constant
+from eqgan.bounds import BoundOracle, lipschitz_constant
 from eqgan.games import GAN, FiniteGAN, FixedGAN
-from eqgan.gan import ceilings
+from eqgan.gan import ceilings, spectral_norm
 from eqgan.gan.objectives import (
     FDivergence,
     Hinge,
@@ -198,9 +198,28 @@ def test_what_has_no_ceiling_is_refused() -> None:
 def test_lipschitz_constants_of_clipped_layers_multiply() -> None:
     """Within 0.1 of zero, n weights stretch by 0.1 sqrt(n) at most."""
     critic = nn.Sequential(nn.Linear(1, 4), nn.LeakyReLU(-2.0), nn.Linear(4, 9), nn.ReLU())
-    critic += nn.Sequential(nn.Linear(9, 1), nn.Sigmoid())
+    critic += nn.Sequential(nn.Linear(9, 1), nn.LeakyReLU(0.2), nn.Sigmoid())
     generator = nn.Sequential(nn.Linear(1, 1), nn.Sigmoid())
     gan = GAN(generator, critic, torch.rand(20, 1), 1, Wasserstein(clip=0.1))
     game = FixedGAN.draw(gan, 10)
     constant = (0.1 * 2) * 2 * (0.1 * 6) * (0.1 * 3) * 0.25
     assert lipschitz_constant(game) == pytest.approx(constant, rel=1e-12)
+    for low, high in ((-0.1, 0.05), (-0.05, 0.1), (0.0, 0.1)):
+        game.spaces = (game.spaces[0], eqgan.Box(game.spaces[1].shape, low, high))
+        assert lipschitz_constant(game) == pytest.approx(constant, rel=1e-12)
+
+
+@pytest.mark.parametrize(("apart", "words"), [(0.1, "-Lipschitz"), (100.0, "every discriminator")])
+def test_the_tightest_ceiling_is_the_one_that_counts(apart: float, words: str) -> None:
+    """Where samples lie close a steep critic is missing; far apart, one that knows their shares."""
+    real, fake = (apart * torch.tensor(s)[:, None] for s in ([0.0, 0, 0, 1], [0.0, 1, 1, 1]))
+    critic = spectral_norm(nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1)))
+    game = FixedGAN(GAN(nn.Linear(1, 1), critic, real, 1), real, fake)
+    z = game.initial(game.generator(0)).replace(0, torch.tensor([1.0, 0.0]).double())
+    proof = eqgan.certify(game, z, BoundOracle(eqgan.GradientOracle(steps=1, restarts=0)))
+    # p = (3/4, 1/4) and q = (1/4, 3/4); of four pairs two are equal, two are apart.
+    shares = 2 * (0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    pairs = math.log(0.5) - math.log1p(math.exp(-apart / 2))
+    upper = float(proof.upper[1] + game.payoff(z))
+    assert upper == pytest.approx(min(shares, pairs), abs=1e-3)
+    assert words in proof.proof.split("; ")[-1]
