@@ -17,6 +17,7 @@ from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.games import Bilinear, DiracGAN, MatrixGame
 from eqgan.solvers import (
     AdaptiveCompetitiveGradient,
+    AlternatingGradient,
     AnchoredExtragradient,
     CompetitiveGradient,
     Consensus,
@@ -193,6 +194,32 @@ def test_rules_of_all_kinds_work(solver: Any) -> None:
         assert not iterates[-1].equal(iterates[0])
 
 
+@pytest.mark.parametrize("steps", [(2, 3), [2, 3]])
+def test_in_turn_every_player_steps_as_often_and_as_far_as_is_its_own(steps: Any) -> None:
+    rule = eqgan.PerPlayer(Constant(0.1), eqgan.Adam(0.5))
+    solver = AlternatingGradient(rule, steps)
+    game = Bilinear([[1.0]])
+    x, y = path(game, solver, game.as_profile(([1.0], [1.0])), 1)[1].leaves()
+    assert float(x) == pytest.approx(1 - 2 * 0.1)
+    # Against a gradient that stays as it is Adam goes by its rate.
+    assert float(y) == pytest.approx(1 + 3 * 0.5, abs=1e-6)
+    assert solver.evaluations(game) == 2.5  # 5 gradients of one player
+
+
+@pytest.mark.parametrize(("iterations", "products"), [(1, 2), (2, 3), (20, 4)])
+def test_competitive_steps_cost_what_is_told(iterations: int, products: int) -> None:
+    """The linear system has as many unknowns as the first player: three, here."""
+    game = eqgan.games.Quadratic([[1.0, -0.4], [0.3, 0.6], [-0.7, 0.2]], torch.eye(3))
+    solver = CompetitiveGradient(1e-15, iterations=iterations, rate=0.5)
+    assert solver.evaluations(game) == 1 + 2 * products
+    rng = game.generator(0)
+    z = game.random(rng)
+    state = solver.init(game, z)
+    for taken in (1, 2, 3):
+        z, state = solver.step(game, z, state, rng)
+        assert solver.spent(game, state, taken) == taken * (1 + 2 * products)
+
+
 def test_schedules_count_solver_steps() -> None:
     seen: list[int] = []
 
@@ -211,6 +238,8 @@ def test_schedules_count_solver_steps() -> None:
 @pytest.mark.parametrize(
     ("make", "word"),
     [
+        (lambda: AlternatingGradient(steps=()), "steps"),
+        (lambda: AlternatingGradient(steps=(0, 1)), "steps"),
         (lambda: NegativeMomentum(beta=0.5), "beta"),
         (lambda: NegativeMomentum(beta=-1.0), "beta"),
         (lambda: Lookahead(k=0), "k"),

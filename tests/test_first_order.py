@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -336,6 +337,37 @@ def test_smoothed_fictitious_play_finds_the_logit_equilibrium() -> None:
     ]
     assert gaps[1] < 1e-5
     assert gaps[1] < gaps[0] / 10
+
+
+def test_fictitious_play_answers_the_average_of_all_responses_and_no_start() -> None:
+    game = random_game("normal", (5, 4), seed=1)
+    a = game.payoff_matrix.numpy()
+    x, y = np.array([0.7, 0.3, 0, 0, 0]), np.array([0.1, 0.2, 0.3, 0.4])
+    start, rows, columns = (x, y), [], []
+    for _ in range(30):
+        rows.append(np.eye(5)[np.argmax(a @ y)])
+        columns.append(np.eye(4)[np.argmin(x @ a)])
+        x, y = np.mean(rows, 0), np.mean(columns, 0)
+    run = eqgan.solve(game, FictitiousPlay(), init=start, max_steps=30, tol=0)
+    for mine, expected in zip(run.profile, (x, y), strict=True):
+        np.testing.assert_allclose(mine, expected, atol=1e-14)
+
+
+class Lopsided(eqgan.ZeroSumGame):
+    """The payoff is a product, of shares and of numbers that are none."""
+
+    spaces = (eqgan.Simplex(2), eqgan.Box((2,), 0.0, 1.0))
+    linear = True
+
+    def payoff(self, z: eqgan.Profile, batch: Any = None) -> torch.Tensor:
+        x, y = z.leaves()
+        return (x * y).sum(-1)
+
+
+def test_fictitious_play_wants_simplices_and_costs_that_are_linear() -> None:
+    entropic = QuantalResponse(eqgan.games.rock_paper_scissors(), 1.0)
+    for game in (Lopsided(), entropic):
+        assert "it plays finite games" in str(FictitiousPlay().unsupported(game))
 
 
 def test_quantal_games_say_what_they_want() -> None:

@@ -147,6 +147,8 @@ def test_atoms_that_are_never_played_are_not_faced() -> None:
     game, z = mix.deviations(mix.as_profile(many), 0)
     assert game.sizes == (1, 2)  # type: ignore[attr-defined]
     assert z[1]["atoms"].flatten().tolist() == [-1.0, 0.6]  # type: ignore[index,call-overload]
+    # The search sets out from the likeliest of its own.
+    assert z[0]["atoms"].flatten().tolist() == [-0.4]  # type: ignore[index,call-overload]
 
 
 def gap_against(mix: Mixed, z: eqgan.Profile, xs: Tensor, ys: Tensor) -> float:
@@ -212,6 +214,8 @@ def test_fictitious_play_searches_grids_where_it_can() -> None:
     evaluations = FictitiousPlay().evaluations
     assert evaluations(Mixed(HIDE, (2, 2))) == 0
     assert evaluations(Mixed(ring_gan(), (2, 2))) == 50
+    asked = FictitiousPlay(eqgan.GradientOracle(steps=7, restarts=1))
+    assert asked.evaluations(Mixed(ring_gan(), (2, 2))) == 14
     with pytest.raises(eqgan.EqganError, match="a grid takes at most 2"):
         eqgan.solve(Mixed(ring_gan(), (2, 2)), FictitiousPlay(eqgan.GridOracle()), max_steps=1)
 
