@@ -5,6 +5,7 @@ Exact oracles here; a grid for one or two dimensions; gradient search is in `eqg
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from eqgan.profile import Profile
 from eqgan.real import as_real
 from eqgan.response import Curve, Oracle, Response
 from eqgan.search import GradientOracle, cost_gradient
-from eqgan.spaces import Box, Euclidean
+from eqgan.spaces import Box, Euclidean, Space
 from eqgan.stacks import over_stack
 from eqgan.whole import as_whole
 
@@ -109,7 +110,8 @@ class GridOracle(Oracle):
 
     Args:
         points: Points along each dimension.
-        radius: Half-width of the grid around zero on an unbounded set, in strategy units.
+        radius: On an unbounded set there are two grids, around zero and around the present
+            strategy; this is their half-width, in strategy units.
         rounds: How often the grid is laid again around the best point, ten times finer.
     """
 
@@ -126,7 +128,8 @@ class GridOracle(Oracle):
     @property
     def how(self) -> str:
         """How deviations were sought."""
-        return f"grid of {self.points} points a dimension, within ±{self.radius:g} if unbounded"
+        reach = f"within ±{self.radius:g} of zero and of the profile if unbounded"
+        return f"grid of {self.points} points a dimension, {reach}"
 
     def unsupported(self, game: Game) -> str | None:
         """Return a reason unless every player has one or two real parameters."""
@@ -143,20 +146,25 @@ class GridOracle(Oracle):
     def respond(self, game: Game, z: Profile, player: int, rng: torch.Generator) -> Response:
         """Return the best grid point (or the present strategy, if that is better)."""
         space = game.pure_space(player)
-        low, high = (
-            (space.low, space.high) if isinstance(space, Box) else (-self.radius, self.radius)
-        )
         batch = game.sample(rng)
         game, z = game.deviations(z, player)
         # Of a mixture the last leaf is its one atom.
         best = Profile((z[player],)).leaves()[-1].reshape(space.shape)
-        middle, half = torch.full_like(best, 0.5 * (low + high)), 0.5 * (high - low)
-        for _ in range(self.rounds):
-            grid = (middle + half * self._lattice(best)).clamp(low, high)
-            candidates = torch.cat((best[None], grid))
-            best = candidates[_costs(game, z, player, candidates, batch).argmin()]
-            middle, half = best, half / 10
+        for low, high in self._ranges(space, best):
+            middle, half = 0.5 * (low + high), 0.5 * (high - low)
+            for _ in range(self.rounds):
+                grid = (middle + half * self._lattice(best)).clamp(low, high)
+                candidates = torch.cat((best[None], grid))
+                best = candidates[_costs(game, z, player, candidates, batch).argmin()]
+                middle, half = best, half / 10
         return Response(game, z.replace(player, game.pure(best)))
+
+    def _ranges(self, space: Space[Any], here: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the ends of every grid: the box, or what lies around zero and around `here`."""
+        if isinstance(space, Box):
+            return [(torch.full_like(here, space.low), torch.full_like(here, space.high))]
+        middles = torch.zeros_like(here), here
+        return [(middle - self.radius, middle + self.radius) for middle in middles]
 
     def _lattice(self, like: Tensor) -> Tensor:
         axis = torch.linspace(-1, 1, self.points, dtype=like.dtype, device=like.device)
@@ -169,7 +177,8 @@ def _costs(game: Game, z: Profile, player: int, candidates: Tensor, batch: Any) 
 
     with torch.no_grad():
         costs: Tensor = over_stack(cost, candidates)
-    return costs
+    # A payoff may be undefined somewhere on a grid; that is no deviation.
+    return costs.nan_to_num(nan=math.inf, posinf=math.inf, neginf=-math.inf)
 
 
 def default_oracle(game: Game) -> Oracle:

@@ -328,3 +328,17 @@ def test_a_payoff_that_is_no_number_bounds_nothing() -> None:
         "Certificate(NashConv is unknown; payoffs are not numbers here: grid of 61 points"
     )
     assert worded_gap(nothing) == "unknown: payoffs are not numbers here"
+
+
+def test_grids_without_bounds_look_around_the_profile_too() -> None:
+    free = (-math.inf, math.inf)
+    far = eqgan.games.ContinuousGame(lambda x, y: (x - 100) ** 2 - (y + 50) ** 2, free, free)
+    assert certify(far, (101.0, -51.0)).nash_conv == pytest.approx(2.0, abs=1e-4)
+    # Of (x - 100)^2 from 0 on, 2 is as far as is looked; of (y + 50)^2, -2.
+    assert certify(far, (0.0, 0.0)).nash_conv == pytest.approx(100**2 - 98**2 + 50**2 - 48**2)
+
+
+def test_points_of_a_grid_where_the_payoff_is_no_number_are_no_deviations() -> None:
+    root = eqgan.games.ContinuousGame(lambda x, y: x * y.sqrt() - y, max_box=(-2.0, 2.0))
+    # From (1, 1), x = -1 gains 2; of y the best is 1/4, which gains (1/2 - 1/4) - (1 - 1).
+    assert certify(root, (1.0, 1.0)).nash_conv == pytest.approx(2.25, abs=1e-6)
