@@ -328,7 +328,7 @@ class Run:
     def fingerprint(self) -> str:
         """Return what must agree between the run that wrote a checkpoint and the one that reads."""
         shapes = [tuple(leaf.shape) for leaf in self.z.leaves()]
-        game = f"{described(self.game)} {self.digest:08x}"
+        game = f"{described(self.game)} {self.digest:08x} of {self.game.dtype}"
         return f"{game} {shapes} by {described(self.solver)} with seed {self.seed}"
 
     @cached_property

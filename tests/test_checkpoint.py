@@ -248,6 +248,15 @@ def test_a_checkpoint_of_another_game_is_refused(tmp_path: Path) -> None:
     assert eqgan.solve(first, solver, max_steps=9, checkpoint=path, resume=True).steps == 9
 
 
+def test_a_checkpoint_of_another_precision_is_refused(tmp_path: Path) -> None:
+    path, solver = tmp_path / "run.ckpt", SimultaneousGradient(rule=Constant(0.1))
+    payoffs = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    eqgan.solve(eqgan.games.MatrixGame(payoffs), solver, max_steps=4, checkpoint=path)
+    double = eqgan.games.MatrixGame(payoffs.double())
+    with pytest.raises(eqgan.CheckpointError, match=r"float32.*this one is.*float64"):
+        eqgan.solve(double, solver, max_steps=9, checkpoint=path, resume=True)
+
+
 def test_a_diverged_run_never_overwrites_a_good_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     options = {"init": ([0.0], [-5.0]), "check_every": 50, "checkpoint": path}

@@ -259,6 +259,12 @@ def test_batch_norm_in_training_mode_says_that_one_sample_is_too_few() -> None:
         gan.generate(z, 1)
 
 
+def test_parameters_of_another_precision_are_not_blamed_on_batch_norm() -> None:
+    gan = eqgan.games.GAN(nn.Linear(2, 2), nn.Linear(2, 1), torch.randn(50, 2), 2)
+    with pytest.raises(eqgan.InvalidInput, match=r"^The generator's parameters are torch.float64"):
+        gan.make(gan.networks[0].vector().double(), torch.randn(3, 2))
+
+
 def test_batch_norm_in_a_mixture_runs_on_a_whole_batch() -> None:
     """One sample of an atom that is hardly ever drawn would be normalised to nothing."""
     generator = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False))

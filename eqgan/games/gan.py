@@ -360,9 +360,10 @@ class GAN(NetworkGame):
         Raises:
             InvalidInput: A generator that cannot take so few samples at once.
         """
+        generator = self.player(0, x)
         try:
             with torch.no_grad():
-                return self.player(0, x)(noise)
+                return generator(noise)
         except ValueError as error:
             raise InvalidInput(
                 f"The generator cannot make {len(noise)} samples at once ({error}); BatchNorm in "
