@@ -287,6 +287,7 @@ BAD = {
     ),
     "text for actions": (lambda: eqgan.Simplex("a"), "at least one action; got n='a'"),
     "mixture for data": (lambda: gan(data=eqgan.data.ring(9)), "pass its .samples"),
+    "loader for data": (lambda: gan(data=torch.utils.data.DataLoader(DATA)), "pass its .dataset"),
     "result for a profile": (
         lambda: eqgan.certify(MatrixGame(RPS), eqgan.solve(MatrixGame(RPS))),
         "got Result; pass its .profile",

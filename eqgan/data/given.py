@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from eqgan.data.mixtures import GaussianMixture
 from eqgan.data.streamed import Streamed, sample_at
@@ -61,6 +61,11 @@ def _as_tensor(data: Any) -> Tensor:
         raise InvalidInput(
             "data should be samples alone; got a GaussianMixture, which knows its modes too: pass "
             "its .samples."
+        )
+    if isinstance(data, DataLoader):
+        raise InvalidInput(
+            "data should be a tensor, an array or a Dataset, of which the game draws its own "
+            "batches; got a DataLoader: pass its .dataset, and its batch size to the game."
         )
     try:
         tensor = data if isinstance(data, Tensor) else _shared(np.asarray(data))
