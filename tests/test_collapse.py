@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 import torch
 
 import eqgan
@@ -83,3 +84,21 @@ def test_data_of_one_point_are_met_by_one_point() -> None:
     gan = eqgan.games.GAN(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1), torch.ones(50, 2), 2)
     z = gan.initial(gan.generator(0))
     assert not gan.failure(Profile((0 * z[0], z[1])), z)
+
+
+def test_what_is_spread_is_a_share_of_the_datas_variance() -> None:
+    data = torch.tensor([[-100.0], [100.0]]).repeat(50, 1)
+    gan = eqgan.games.GAN(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), data, 1)
+    points = torch.tensor([[0.0, 50.0], [0.0, -50.0]])
+    for weights, share in (([0.5, 0.5], 0.25), ([0.8, 0.2], 0.16), ([1.0, 0.0], 0.0)):
+        found = gan.spread(points, torch.tensor(weights))
+        assert found == pytest.approx(share, rel=1e-6)
+    # Beside such data a thousandth is no width, as it would be of their own size.
+    wide, narrow = (gan.as_profile(([w, 0.0], [0.0, 0.0])) for w in (100.0, 1e-3))
+    assert gan.failure(narrow, wide) == "the generator has collapsed to one point"
+
+
+def test_samples_carry_no_graph() -> None:
+    gan = dying_gan()
+    z = gan.initial(gan.generator(0)).attached()
+    assert not gan.make(z[0], gan.noise(3, gan.generator(0))).requires_grad
