@@ -21,10 +21,12 @@ from eqgan.solvers import (
     AnchoredExtragradient,
     CompetitiveGradient,
     Consensus,
+    Extragradient,
     FollowTheRidge,
     Lola,
     Lookahead,
     NegativeMomentum,
+    ParticleMirrorProx,
     ProximalPoint,
     SymplecticGradient,
     Unrolled,
@@ -218,6 +220,28 @@ def test_competitive_steps_cost_what_is_told(iterations: int, products: int) -> 
     for taken in (1, 2, 3):
         z, state = solver.step(game, z, state, rng)
         assert solver.spent(game, state, taken) == taken * (1 + 2 * products)
+
+
+def test_leaders_and_followers_cost_what_is_told() -> None:
+    """A player's gradient is half a joint one, half a product with the Jacobian a whole one."""
+    game = eqgan.games.Quadratic([[1.0, -0.4], [0.3, 0.6], [-0.7, 0.2]], torch.eye(3))
+    # Three gradients of the follower, one of the leader, and back through three steps.
+    assert Unrolled(k=3).evaluations(game) == 4 * 0.5 + 3
+    # The operator, two half products, and two more for each of the follower's parameters.
+    assert FollowTheRidge(follower=1).evaluations(game) == 1 + 2 + 2 * 2
+    assert FollowTheRidge(follower=0).evaluations(game) == 1 + 2 + 2 * 3
+    assert FollowTheRidge(follower=0, iterations=1).evaluations(game) == 1 + 2 + 2
+
+
+def test_particles_of_full_weight_take_extragradient_steps() -> None:
+    game = Bilinear([[1.0]])
+    mix = eqgan.games.Mixed(game, (1, 1))
+    start = game.as_profile(([1.0], [0.5]))
+    alone = path(game, Extragradient(Constant(0.3)), start, 4)
+    moved = path(mix, ParticleMirrorProx(Constant(0.3)), mix.uniform([start]), 4)
+    for z, w in zip(alone, moved, strict=True):
+        for mine, theirs in zip(z, w, strict=True):
+            torch.testing.assert_close(theirs["atoms"][0], mine)  # type: ignore[index,call-overload]
 
 
 def test_schedules_count_solver_steps() -> None:
