@@ -173,3 +173,22 @@ def test_wrong_inputs_get_a_sentence() -> None:
         to_pure(mix, z, delta=0.0)
     with pytest.raises(eqgan.EqganError, match="2 strategies"):
         to_pure(mix, [z[0]])  # type: ignore[arg-type]
+
+
+def test_a_state_dict_carries_all_that_the_samples_depend_on() -> None:
+    wide, narrow = (
+        to_pure(*mixture(squashed=False, seed=seed), delta=d) for seed, d in [(0, 0.5), (1, 0.1)]
+    )
+    assert wide.reach != narrow.reach
+    narrow.load_state_dict(wide.state_dict())
+    h = noise(1000)
+    assert torch.equal(narrow(h), wide(h))
+    assert (narrow.delta, narrow.reach, narrow.proved) == (0.5, wide.reach, False)
+    assert narrow.total_variation == wide.total_variation
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (5, 4), (3,)])
+def test_noise_without_the_selector_is_told(shape: tuple[int, ...]) -> None:
+    pure = to_pure(*mixture(squashed=True))
+    with pytest.raises(eqgan.InvalidInput, match=r"takes noise \(batch, 3\), one column more"):
+        pure(torch.zeros(shape))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from eqgan.errors import UnsupportedGame
+from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.profile import Profile
 from eqgan.real import as_real
 
@@ -44,6 +44,9 @@ class SelectedGenerator(nn.Module):
         noise_dim: Length of the input: that of h, and one more.
         total_variation: Between its samples and the mixture's, at most; a proof where `proved`,
             else for generators none of whose entries exceed `reach`.
+
+    Raises:
+        InvalidInput: When called with noise of another shape.
     """
 
     thresholds: Tensor
@@ -62,8 +65,20 @@ class SelectedGenerator(nn.Module):
         shares = weights.double().cumsum(0)[:-1].clamp(0, 1)
         self.register_buffer("thresholds", torch.special.ndtri(shares).to(weights.dtype))
         self.noise_dim, self.delta, self.reach, self.proved = noise_dim + 1, delta, reach, proved
-        bound = (len(generators) - 1) * delta / math.sqrt(2 * math.pi)
-        self.total_variation = min(bound, 1.0)
+
+    @property
+    def total_variation(self) -> float:
+        """The distance in law between its samples and the mixture's, at most."""
+        return min((len(self.generators) - 1) * self.delta / math.sqrt(2 * math.pi), 1.0)
+
+    def get_extra_state(self) -> Tensor:
+        """Return delta, B and whether it is proved: a `state_dict` without them is another law."""
+        return torch.tensor([self.delta, self.reach, self.proved], dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take delta, B and whether it is proved from a `state_dict`."""
+        self.delta, self.reach, proved = state.tolist()
+        self.proved = bool(proved)
 
     def gates(self, s: Tensor) -> Tensor:
         """Return how far each generator's gate is open, `(batch, T)`, rows summing to 1."""
@@ -75,6 +90,11 @@ class SelectedGenerator(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Return samples for noise `(batch, noise_dim)`, the selector s in its last column."""
+        if noise.dim() != 2 or noise.shape[1] != self.noise_dim:
+            raise InvalidInput(
+                f"The generator of a mixture takes noise (batch, {self.noise_dim}), one column "
+                f"more than those it is made of; got {tuple(noise.shape)}."
+            )
         gates = self.gates(noise[:, -1])
         parts = []
         for generator, gate in zip(self.generators, gates.unbind(1), strict=True):
