@@ -11,7 +11,7 @@ from test_gan import ring, ring_gan
 from torch import Tensor, nn
 
 import eqgan
-from eqgan.games import GAN, FiniteGAN, Mixed
+from eqgan.games import GAN, FiniteGAN, Mixed, NeuralGame
 from eqgan.games.network import Network
 from eqgan.gan import spectral_norm
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
@@ -303,3 +303,25 @@ def test_parts_of_a_vector_are_views_whose_gradients_join_at_every_order() -> No
         assert all(map(torch.equal, row, [part[k] for part in network.split(stack).values()]))
     scores = torch.func.vmap(lambda v: network(v, torch.ones(4, 2)))(stack.float())
     assert scores.shape == (2, 4, 1)
+
+
+def sampled(sample: Callable[..., torch.Tensor]) -> NeuralGame:
+    return NeuralGame(nn.Linear(2, 2), nn.Linear(2, 1), lambda g, d, x: d(g(x)).mean(), sample)
+
+
+def test_samples_come_from_the_generator_that_is_given() -> None:
+    assert sampled(lambda rng: torch.randn(8, 2, generator=rng)).stochastic
+    with pytest.raises(eqgan.InvalidInput, match="sample draws from torch's global generator"):
+        sampled(lambda rng: torch.randn(8, 2))
+    with pytest.raises(eqgan.InvalidInput, match=r"sample fails, called as sample\(rng\)"):
+        sampled(lambda: torch.randn(8, 2))
+
+
+def test_a_payoff_that_draws_is_told_where_to() -> None:
+    def draws(g, d, _):  # type: ignore[no-untyped-def]
+        return d(g(torch.randn(8, 2))).mean()
+
+    with pytest.raises(
+        eqgan.InvalidInput, match=r"What a payoff draws comes from its sample\(rng\)"
+    ):
+        NeuralGame(nn.Linear(2, 2), nn.Linear(2, 1), draws)

@@ -84,7 +84,7 @@ class NetworkGame(ZeroSumGame):
                 "The networks hold hidden state or randomness (dropout, spectral norm in training "
                 "mode, a counter) or change their input in place, so equal seeds would give "
                 "different runs. Call .eval() on that layer or remove it; eqgan.gan.spectral_norm "
-                "holds no state."
+                "holds no state. What a payoff draws comes from its sample(rng)."
             )
 
     def check_differentiable(self, evaluate: Callable[[Profile], Tensor]) -> None:
@@ -107,7 +107,7 @@ class NetworkGame(ZeroSumGame):
                 reason = next(iter(str(error).splitlines()), "") or type(error).__name__
                 raise InvalidInput(
                     f"The networks cannot be differentiated ({reason}). Layers are run once, and "
-                    "not again for their gradients: leave out torch.utils.checkpoint."
+                    "not again for their gradients: leave out torch.utils.checkpoint and NumPy."
                 ) from error
         cut = [
             name
@@ -204,7 +204,8 @@ class NeuralGame(NetworkGame):
         players: What the players are called.
 
     Raises:
-        InvalidInput: Modules that cannot play, or a payoff that is no scalar.
+        InvalidInput: Modules that cannot play, a payoff that is no scalar, or one that draws
+            otherwise than by `sample` from its generator.
 
     Example:
         >>> import eqgan
@@ -238,14 +239,31 @@ class NeuralGame(NetworkGame):
     # In inference mode no gradient is to be had of what is made there.
     @torch.inference_mode(False)
     def _check_payoff(self) -> None:
-        rng = self.generator(0)
-        z, batch = self.initial(rng), self.sample(rng)
+        z = self.initial(self.generator(0))
+        batch = self._drawn()
         value = self._probe(z, batch)
         if not isinstance(value, Tensor) or value.dim():
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise InvalidInput(f"payoff should return a 0-dimensional tensor; got {got}.")
         self.check_repeatable(lambda profile: self.payoff(profile, batch))
         self.check_differentiable(lambda profile: self.payoff(profile, batch))
+
+    def _drawn(self) -> Any:
+        before = torch.random.get_rng_state()
+        try:
+            batch = self.sample(self.generator(0))
+        except Exception as error:
+            # Whatever a user's function raises; an assertion may say nothing.
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise InvalidInput(
+                f"sample fails, called as sample(rng) with a torch.Generator: {reason}."
+            ) from error
+        if not torch.equal(before, torch.random.get_rng_state()):
+            raise InvalidInput(
+                "sample draws from torch's global generator, so no run could be repeated. Draw "
+                "from the one that it is given, as in torch.randn(8, generator=rng)."
+            )
+        return batch
 
     def _probe(self, z: Profile, batch: Any) -> Any:
         try:
