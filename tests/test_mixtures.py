@@ -272,6 +272,10 @@ WRONG = {
         "f should take x and y, a number and a number, .*raised TypeError: .*takes 1 positional",
     ),
     "a float": (lambda: ContinuousGame(lambda x, y: 1.0), "got float"),  # type: ignore[arg-type,return-value]
+    "noise": (
+        lambda: ContinuousGame(lambda x, y: x + torch.randn(())),
+        "the same number each time",
+    ),
     "dims": (lambda: ContinuousGame(lambda x, y: x, dims=1), "dims should be two"),  # type: ignore[arg-type]
     "lipschitz": (lambda: ContinuousGame(lambda x, y: x, lipschitz=0.0), "lipschitz should be"),
     "epsilon": (lambda: DoubleOracle(epsilon=-1.0), "epsilon should be"),

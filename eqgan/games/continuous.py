@@ -40,8 +40,8 @@ class ContinuousGame(ZeroSumGame):
         name: What the game is called in tables.
 
     Raises:
-        InvalidInput: Boxes that are no intervals, or a function that takes no two tensors or
-            returns no number.
+        InvalidInput: Boxes that are no intervals, or a function that takes no two tensors, returns
+            no number, or another one each time.
 
     References:
         Glicksberg 1952 (existence); Parrilo 2006 (polynomial games).
@@ -94,6 +94,12 @@ class ContinuousGame(ZeroSumGame):
             raise InvalidInput(
                 "f should return one number, a 0-dimensional tensor, when x and y are "
                 f"{' and '.join(_described(space) for space in self.spaces)}; got {got}."
+            )
+        if not torch.equal(value.nan_to_num(), self._tried().nan_to_num()):
+            raise InvalidInput(
+                "f should return the same number each time that it is called with the same x and "
+                "y; it does not. Average over samples that were drawn once, or take "
+                "eqgan.games.NeuralGame, whose payoff may be one of a sample."
             )
 
     def __repr__(self) -> str:
