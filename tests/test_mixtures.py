@@ -272,6 +272,7 @@ WRONG = {
         "f should take x and y, a number and a number, .*raised TypeError: .*takes 1 positional",
     ),
     "a float": (lambda: ContinuousGame(lambda x, y: 1.0), "got float"),  # type: ignore[arg-type,return-value]
+    "in place": (lambda: ContinuousGame(lambda x, y: x.mul_(y)), "leave x and y as they are"),
     "noise": (
         lambda: ContinuousGame(lambda x, y: x + torch.randn(())),
         "the same number each time",

@@ -41,7 +41,7 @@ class ContinuousGame(ZeroSumGame):
 
     Raises:
         InvalidInput: Boxes that are no intervals, or a function that takes no two tensors, returns
-            no number, or another one each time.
+            no number, or another one each time, or changes what it is given.
 
     References:
         Glicksberg 1952 (existence); Parrilo 2006 (polynomial games).
@@ -106,15 +106,24 @@ class ContinuousGame(ZeroSumGame):
         title = f"{self.name}: " if self.name else ""
         return f"ContinuousGame({title}{' x '.join(map(_written, self.spaces))})"
 
+    @torch.inference_mode(False)  # No versions are kept of what is made in inference mode.
     def _tried(self) -> Any:
         """Return what f makes of the start."""
+        z = self.initial(self.generator(0))
+        before = [leaf._version for leaf in z.leaves()]
         try:
-            return self.payoff(self.initial(self.generator(0)))
+            value = self.payoff(z)
         except Exception as error:
             raise InvalidInput(
                 f"f should take x and y, {' and '.join(map(_described, self.spaces))}, and return "
                 f"one number; it raised {type(error).__name__}: {error}."
             ) from error
+        if before != [leaf._version for leaf in z.leaves()]:
+            raise InvalidInput(
+                "f should leave x and y as they are; it changes them in place, as x -= 1 or "
+                "x.mul_(y) do to a tensor. Write x = x - 1."
+            )
+        return value
 
     def initial(self, rng: torch.Generator) -> Profile:
         """Return the centre of boxes, and ones where there is none: zero is often stationary."""
