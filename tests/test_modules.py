@@ -325,3 +325,13 @@ def test_a_payoff_that_draws_is_told_where_to() -> None:
         eqgan.InvalidInput, match=r"What a payoff draws comes from its sample\(rng\)"
     ):
         NeuralGame(nn.Linear(2, 2), nn.Linear(2, 1), draws)
+
+
+def test_modules_for_strategies_are_told_how_to_become_vectors() -> None:
+    gan = linear_gan(nn.Linear(2, 2))
+    z = gan.random(gan.generator(1))
+    modules = gan.modules(z)
+    with pytest.raises(eqgan.InvalidInput, match=r"strategy of generator .*parameters_to_vector"):
+        eqgan.solve(gan, init=modules, max_steps=0)
+    vectors = [nn.utils.parameters_to_vector(module.parameters()) for module in modules]
+    assert gan.as_profile(vectors).equal(z)

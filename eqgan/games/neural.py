@@ -139,6 +139,14 @@ class NetworkGame(ZeroSumGame):
         known: Computed = {}
         return partial(network.run, parameters, known=known)
 
+    def _as_tensor(self, value: Any, what: str) -> Tensor:
+        if isinstance(value, nn.Module):
+            raise InvalidInput(
+                f"{what} should be the vector of its parameters; got a module. "
+                "torch.nn.utils.parameters_to_vector makes one of those that require gradients."
+            )
+        return super()._as_tensor(value, what)
+
     @property
     def note(self) -> str:  # type: ignore[override]
         """Why the game runs uncompiled though it was asked for; empty where it does not."""
