@@ -132,7 +132,7 @@ class BoundOracle(Oracle):
             return (self._discriminator if player else self._generator)(game, z, rng)
         except UnsupportedGame as reason:
             found = self.search.respond(game, z, player, rng)
-            why = f"no upper bound for the {game.players[player]}: {reason}"
+            why = f"no upper bound for the {game.players[player]}: {str(reason).rstrip('.')}"
             return Response(found.game, found.deviated, proof=why, curve=found.curve)
 
     def _generator(self, game: FixedGAN, z: Profile, rng: torch.Generator) -> Response:

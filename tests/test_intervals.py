@@ -99,3 +99,12 @@ def test_linear_classes_are_answered_exactly(seed: int, d: int, size: float, box
     assert float(proof.lower[1]) == float(proof.upper[1])
     assert float(proof.upper[1]) == pytest.approx(most - float(game.payoff(z)), abs=1e-12)
     assert "no upper bound for the generator" in proof.proof
+
+
+def test_what_is_not_proved_is_said_within_the_sentence() -> None:
+    make = nn.Sequential(nn.Linear(2, 9), nn.Unflatten(1, (1, 3, 3)), nn.Tanh())
+    judge = nn.Sequential(nn.Conv2d(1, 1, 3), nn.Flatten())
+    gan = GAN(make, judge, torch.zeros(4, 1, 3, 3), 2)
+    proof = certify(FixedGAN.draw(gan, 4), gan.initial(gan.generator(0)), QUICK)
+    assert "No bounds over a box are known for a Conv2d" in proof.proof
+    assert "in a Sequential have them; every discriminator" in proof.proof
