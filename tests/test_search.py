@@ -41,6 +41,21 @@ def test_a_stationary_point_that_is_no_equilibrium_gets_its_true_gap() -> None:
     assert perturbed.nash_conv <= 0.5
 
 
+def test_what_seems_stationary_is_searched_as_often_as_the_steps_have_paid_for() -> None:
+    game = Ridge()
+    game.spaces = (eqgan.Euclidean((3,)), eqgan.Euclidean((3,)))  # too many for a grid
+    price = GradientOracle().evaluations
+    solver = eqgan.solvers.SimultaneousGradient(Constant(1e-6))
+    near, steps = [0.01] * 3, int(1.5 * price)
+    run = eqgan.solve(game, solver, init=(near, near), max_steps=steps, tol=0.2, check_every=50)
+    assert max(run.trace.column("residual")) < 0.2
+    gaps = run.trace.column("nash_conv")
+    looked = [row["step"] for row, gap in zip(run.trace, gaps, strict=True) if not math.isnan(gap)]
+    assert looked == [0, -(-price // 50) * 50, steps]
+    assert run.certificate.nash_conv == pytest.approx(1.5, abs=0.1)
+    assert "stationary, but no equilibrium: deviations gain 1." in run.message
+
+
 def hills(x: Tensor, y: Tensor) -> Tensor:
     """The toy game of Sidheekh et al. 2021: flat at (0, 0), where the maximiser is in a valley."""
     return (-0.01 * (x**2 + y**2)).exp() * ((0.3 * x**2 + y) ** 2 + (0.5 * y**2 + x) ** 2)
