@@ -379,6 +379,12 @@ def _numbers(returned: Any, row: Mapping[str, float]) -> dict[str, float]:
     taken = [name for name in returned if name in RESERVED]
     if taken:
         raise InvalidInput(f"{wanted}; {taken[0]!r} is a column of every trace.")
+    twice = [name for name in returned if name in row]
+    if twice:
+        raise InvalidInput(
+            f"{wanted}; two of them return {twice[0]!r}. Of two Quality callbacks one takes a "
+            "prefix, as in Quality(..., prefix='train_')."
+        )
     try:
         return {name: float(number) for name, number in returned.items()}
     except (TypeError, ValueError) as error:

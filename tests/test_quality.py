@@ -129,7 +129,21 @@ def test_dropout_that_drops_nothing_may_train() -> None:
     assert Quality(DATA.samples, idle).measure(DATA.samples)["frechet"] < 0.1
 
 
+def test_two_in_one_run_need_a_prefix() -> None:
+    """Both measure the spread, of which one would be lost."""
+    gan, both = ring_gan(), (DATA, DATA.samples)
+    first, second = (Quality(reference, samples=100) for reference in both)
+    with pytest.raises(eqgan.InvalidInput, match=r"two of them return 'spread'.*prefix='train_'"):
+        eqgan.solve(gan, max_steps=1, callbacks=[first, second])
+    named = Quality(DATA.samples, samples=100, prefix="real_")
+    row = eqgan.solve(gan, max_steps=1, callbacks=[first, named]).trace[-1]
+    samples = gan.generate(eqgan.solve(gan, max_steps=1).profile, 100)
+    assert row["spread"] == first.measure(samples)["spread"]
+    assert row["real_spread"] == second.measure(samples)["spread"] != row["spread"]
+
+
 WRONG = {
+    "prefix": (lambda: Quality(DATA, prefix=1), "prefix should be text"),  # type: ignore[arg-type]
     "dropout": (
         lambda: Quality(DATA.samples, nn.Sequential(nn.Linear(2, 4), nn.Dropout())),
         r"features should answer the same each time; its Dropout .* Call \.eval\(\)",

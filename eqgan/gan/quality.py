@@ -70,6 +70,7 @@ class Quality:
             (``check_every``) at or after each multiple, and at the last step.
         seed: Seed of the noise, the same each time, and of the choice of real samples.
         share: Share of the samples that captures a mode of a `GaussianMixture`.
+        prefix: Put before the columns' names: of two callbacks that measure the same, one has it.
 
     Raises:
         InvalidInput: Nothing to compare with, or numbers that make no measurement.
@@ -96,6 +97,7 @@ class Quality:
         every: int = 1,
         seed: int = 0,
         share: float = 0.0,
+        prefix: str = "",
     ) -> None:
         self.samples, self.every = as_whole("samples", samples, LEAST), as_whole("every", every, 1)
         if any(f is not None and not callable(f) for f in (features, classifier)):
@@ -116,6 +118,9 @@ class Quality:
         if classifier is not None:
             self.columns.append(SCORE)
         self.columns.append(SPREAD)
+        if not isinstance(prefix, str):
+            raise InvalidInput(f"prefix should be text, such as 'train_'; got {prefix!r}.")
+        self.prefix = prefix
         if isinstance(reference, GaussianMixture):
             centres = reference.means.double().var(0, correction=0).sum()
             self.variance = float(centres) + reference.means.shape[1] * reference.std**2
@@ -134,7 +139,8 @@ class Quality:
                 "Quality measures what a GAN, or a mixture of them, generates; got "
                 f"{type(progress.game).__name__}."
             )
-        return self.measure(generate(progress.profile, self.samples, seed=self.seed))
+        numbers = self.measure(generate(progress.profile, self.samples, seed=self.seed))
+        return {self.prefix + name: number for name, number in numbers.items()}
 
     @torch.no_grad()
     def measure(self, fake: Tensor) -> dict[str, float]:
