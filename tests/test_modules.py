@@ -11,7 +11,7 @@ from test_gan import ring, ring_gan
 from torch import Tensor, nn
 
 import eqgan
-from eqgan.games import GAN, FiniteGAN, Mixed, NeuralGame
+from eqgan.games import GAN, DiracGAN, FiniteGAN, Mixed, NeuralGame
 from eqgan.games.network import Network
 from eqgan.gan import spectral_norm
 from eqgan.gan.networks import dcgan_discriminator, dcgan_generator, mlp
@@ -263,6 +263,19 @@ def test_parameters_of_another_precision_are_not_blamed_on_batch_norm() -> None:
     gan = eqgan.games.GAN(nn.Linear(2, 2), nn.Linear(2, 1), torch.randn(50, 2), 2)
     with pytest.raises(eqgan.InvalidInput, match=r"^The generator's parameters are torch.float64"):
         gan.make(gan.networks[0].vector().double(), torch.randn(3, 2))
+
+
+def test_the_atoms_of_a_mixture_are_modules() -> None:
+    gan = linear_gan(mlp([2, 4, 2]))
+    mix = Mixed(gan, (3, 2))
+    z = mix.random(mix.generator(0))
+    generators, discriminators = mix.modules(z)
+    noise = gan.noise(5, gan.generator(1))
+    for generator, atom in zip(generators, z[0]["atoms"], strict=True):
+        assert torch.equal(generator(noise), gan.make(atom, noise))
+    assert len(discriminators) == 2
+    with pytest.raises(eqgan.UnsupportedGame, match="Only networks are modules; got DiracGAN"):
+        Mixed(DiracGAN(), (2, 2)).modules(z)
 
 
 def test_batch_norm_in_a_mixture_runs_on_a_whole_batch() -> None:

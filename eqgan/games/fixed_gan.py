@@ -20,9 +20,10 @@ class FixedGAN(GAN):
     .. math:: F(u, v) = \tfrac1n \sum_i a(D_v(x_i)) + \tfrac1m \sum_j b(D_v(G_u(h_j)))
 
     Here :math:`x_i` and :math:`h_j` never change, so that the payoff is a number and not an
-    expectation, and `eqgan.BoundOracle` can bound the gap from above. It takes the GAN's own
-    profiles. What is proved of it is proved of these samples: a discriminator may tell them apart
-    by heart where it could not tell their distributions apart.
+    expectation, and `eqgan.BoundOracle` can bound the gap from above. `solve` and `certify` take
+    the GAN's own profiles (``fixed.as_profile(z)`` is one in float64). What is proved of it is
+    proved of these samples: a discriminator may tell them apart by heart where it could not tell
+    their distributions apart.
 
     Args:
         gan: The GAN whose networks and objective play.
@@ -84,7 +85,7 @@ class FixedGAN(GAN):
 
         Args:
             gan: The GAN.
-            n: How many data and how many inputs of the generator; the data may be fewer.
+            n: How many data, and as many inputs of the generator; fewer of both where the data are.
             seed: Seed of the draws.
         """
         n = as_whole("n", n, 1)

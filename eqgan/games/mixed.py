@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqgan.errors import InvalidInput, UnsupportedGame
 from eqgan.game import Game, ZeroSumGame, require_zero_sum
 from eqgan.games.gan import GAN
+from eqgan.games.neural import NetworkGame
 from eqgan.gan.collapse import collapse
 from eqgan.products import Product, Stacked
 from eqgan.profile import Profile, Strategy
@@ -246,6 +247,19 @@ class Mixed(ZeroSumGame):
                     inputs = torch.cat((noise[part], spare[: max(least - len(part), 0)]))
                     samples[part] = self.base.make(atom, inputs)[: len(part)]
         return samples
+
+    def modules(self, z: Profile) -> tuple[list[nn.Module], ...]:
+        """Return both players' atoms as modules of their own, in the order of their weights.
+
+        Raises:
+            UnsupportedGame: The base game is not one between networks.
+        """
+        if not isinstance(self.base, NetworkGame):
+            raise UnsupportedGame(f"Only networks are modules; got {type(self.base).__name__}.")
+        return tuple(
+            [network.to_module(atom) for atom in _part(strategy, "atoms")]
+            for network, strategy in zip(self.base.networks, self.as_profile(z), strict=True)
+        )
 
 
 def select(z: Profile, name: str) -> Profile:
