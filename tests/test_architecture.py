@@ -66,6 +66,7 @@ LAYERS = [
         "testing",
     },
     {"demo", "cli", ""},
+    {"__main__"},
 ]
 """Modules from the bottom up; each may import its own layer (without cycles) and those below it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,16 @@ def test_small_games_are_solved_on_one_thread(
     finally:
         torch.set_num_threads(1)
     assert threads == [1, 2]
+
+
+def test_python_m_is_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["eqgan", "solve", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("eqgan", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: eqgan solve")
 
 
 def test_a_games_start_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

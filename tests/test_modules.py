@@ -203,6 +203,17 @@ def test_a_module_that_could_not_learn_or_play_is_refused_at_once(case: str) -> 
         linear_gan(build(), nn.Linear(2, 1))
 
 
+@pytest.mark.parametrize("names", [("a",), "ab", 3])
+def test_players_are_two_names(names: object) -> None:
+    with pytest.raises(eqgan.InvalidInput, match="players should be two names"):
+        eqgan.games.NeuralGame(
+            nn.Linear(1, 1),
+            nn.Linear(1, 1),
+            lambda g, d, _: (g(torch.ones(1)) * d(torch.ones(1))).sum(),
+            players=names,  # type: ignore[arg-type]
+        )
+
+
 def test_a_player_may_play_no_part_in_the_first_batch() -> None:
     one = torch.ones(1, 1)
 

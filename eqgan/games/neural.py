@@ -42,7 +42,9 @@ class NetworkGame(ZeroSumGame):
     def __init__(
         self, minimizer: nn.Module, maximizer: nn.Module, players: tuple[str, str]
     ) -> None:
-        self.players = players
+        if not (isinstance(players, tuple | list) and len(players) == 2):
+            raise InvalidInput(f"players should be two names; got {players!r}.")
+        self.players = tuple(map(str, players))
         self.networks = (Network(minimizer, players[0]), Network(maximizer, players[1]))
         first, second = self.networks
         if (first.dtype, first.device) != (second.dtype, second.device):
