@@ -230,6 +230,10 @@ def table_of_one() -> Tensor:
     return mix.payoff_table(mix.base.initial(mix.generator(0)), mix.sample(mix.generator(0)))
 
 
+def unwilling(x: Tensor, y: Tensor) -> Tensor:
+    raise AssertionError
+
+
 WRONG = {
     "how many": (lambda: (lambda mix, z: mix.generate(z, -1))(*ring_pair()), "n should be a whole"),
     "half a sample": (lambda: (lambda mix, z: mix.generate(z, 2.5))(*ring_pair()), "n should be a"),  # type: ignore[arg-type]
@@ -269,12 +273,21 @@ WRONG = {
     ),
     "one variable": (
         lambda: ContinuousGame(lambda x: x),  # type: ignore[misc,arg-type]
-        "f should take x and y, a number and a number, .*raised TypeError: .*takes 1 positional",
+        "f should take x and y, a number and a number, .*raised TypeError.*takes 1 positional",
+    ),
+    "a bare assertion": (lambda: ContinuousGame(unwilling), r"it raised AssertionError\(\)\.$"),
+    "ends of every entry": (
+        lambda: ContinuousGame(lambda x, y: x @ y, (np.zeros(2), np.ones(2)), dims=(2, 2)),  # type: ignore[arg-type]
+        r"min_box should be a pair of finite numbers, low and high, .* got \(array",
     ),
     "a float": (lambda: ContinuousGame(lambda x, y: 1.0), "got float"),  # type: ignore[arg-type,return-value]
     "in place": (lambda: ContinuousGame(lambda x, y: x.mul_(y)), "leave x and y as they are"),
     "noise": (
         lambda: ContinuousGame(lambda x, y: x + torch.randn(())),
+        "the same number each time",
+    ),
+    "noise that multiplies": (
+        lambda: ContinuousGame(lambda x, y: x * y * torch.randn(())),
         "the same number each time",
     ),
     "dims": (lambda: ContinuousGame(lambda x, y: x, dims=1), "dims should be two"),  # type: ignore[arg-type]

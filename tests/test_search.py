@@ -260,6 +260,8 @@ def test_a_function_that_loses_a_gradient_is_told() -> None:
         assert told in eqgan.solve(played, "extragradient", max_steps=2).message
     for kept in (lambda x, y: torch.sin(x) * y, lambda x, y: y**2, lambda x, y: 1.0 - y):
         assert not ContinuousGame(kept).note
+    with torch.inference_mode():
+        assert told in ContinuousGame(lost).note
     nothing = ContinuousGame(lambda x, y: torch.tensor(float(x.detach() * y.detach())).double())
     with pytest.raises(eqgan.UnsupportedGame, match=r"no gradients: torch's functions do not lead"):
         eqgan.solve(nothing, "extragradient", max_steps=2)

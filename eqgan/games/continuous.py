@@ -88,14 +88,18 @@ class ContinuousGame(ZeroSumGame):
         if lipschitz is not None:
             as_real("lipschitz", lipschitz, "(0, inf)")
         self.given_lipschitz = lipschitz
-        value = self._tried()
+        rng = self.generator(0)
+        value = self._tried(self.initial(rng))
         if not isinstance(value, Tensor) or value.dim():
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise InvalidInput(
                 "f should return one number, a 0-dimensional tensor, when x and y are "
                 f"{' and '.join(_described(space) for space in self.spaces)}; got {got}."
             )
-        if not torch.equal(value.nan_to_num(), self._tried().nan_to_num()):
+        # In the middle, often zero, a factor that is drawn changes nothing.
+        z = self.random(rng)
+        first, again = (self._tried(z).nan_to_num() for _ in range(2))
+        if not torch.equal(first, again):
             raise InvalidInput(
                 "f should return the same number each time that it is called with the same x and "
                 "y; it does not. Average over samples that were drawn once, or take "
@@ -107,16 +111,16 @@ class ContinuousGame(ZeroSumGame):
         return f"ContinuousGame({title}{' x '.join(map(_written, self.spaces))})"
 
     @torch.inference_mode(False)  # No versions are kept of what is made in inference mode.
-    def _tried(self) -> Any:
-        """Return what f makes of the start."""
-        z = self.initial(self.generator(0))
+    def _tried(self, z: Profile) -> Any:
+        """Return what f makes of a copy of `z`."""
+        z = z.map(torch.clone)
         before = [leaf._version for leaf in z.leaves()]
         try:
             value = self.payoff(z)
         except Exception as error:
             raise InvalidInput(
                 f"f should take x and y, {' and '.join(map(_described, self.spaces))}, and return "
-                f"one number; it raised {type(error).__name__}: {error}."
+                f"one number; it raised {error!r}."
             ) from error
         if before != [leaf._version for leaf in z.leaves()]:
             raise InvalidInput(
@@ -161,8 +165,8 @@ class ContinuousGame(ZeroSumGame):
     def note(self) -> str:  # type: ignore[override]
         """That f changes with a variable and passes it no gradient, where that is so."""
         rng = self.generator(0)
-        here, there = self.random(rng), self.random(rng)
         with torch.inference_mode(False), torch.enable_grad():
+            here, there = self.random(rng), self.random(rng)
             z = here.attached()
             seen = reached(self.payoff(z), z.leaves())
         blind = [
@@ -189,7 +193,7 @@ class ContinuousGame(ZeroSumGame):
 def _set(dim: Any, box: Any, what: str) -> Space[Any]:
     shape = (dim,) if isinstance(dim, int) else dim
     if isinstance(box, tuple | list) and len(box) == 2:
-        if tuple(box) == (-math.inf, math.inf):
+        if [end for end in box if isinstance(end, float)] == [-math.inf, math.inf]:
             return Euclidean(shape)
         if all(map(is_real, box)):
             return Box(shape, float(box[0]), float(box[1]))
