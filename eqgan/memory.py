@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -27,6 +28,9 @@ T = TypeVar("T")
 
 SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
 """What the messages of torch's allocators say."""
+
+LIMIT = threading.RLock()
+"""Address space is limited for all threads: another would take this limit for the user's."""
 
 
 def explains_shortage(solve: Callable[P, T]) -> Callable[P, T]:
@@ -108,25 +112,33 @@ def _at_most_what_is_free() -> Iterator[None]:
         return
     import resource
 
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = pages * resource.getpagesize() + _free()
-    if soft != resource.RLIM_INFINITY:
-        most = min(most, soft)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    with LIMIT:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = pages * resource.getpagesize() + _free()
+        if soft != resource.RLIM_INFINITY:
+            most = min(most, soft)
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _free() -> int:
+def _free(system: Path = Path("/")) -> int:
     """Return the bytes that Linux could still give this process."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024
-    group = Path("/sys/fs/cgroup")
+    memory = _table(system / "proc/meminfo")
+    free = 1024 * memory.get("MemAvailable:", memory["MemFree:"])
+    group = system / "sys/fs/cgroup"
     try:
-        used, most = ((group / f"memory.{name}").read_text() for name in ("current", "max"))
-        return min(free, max(0, int(most) - int(used)))
+        used, most = (int((group / f"memory.{name}").read_text()) for name in ("current", "max"))
+        # Files that were read are counted as used; Linux drops what it keeps of them when asked.
+        kept = _table(group / "memory.stat")["inactive_file"]
+        return min(free, max(0, most - used + kept))
     except (OSError, ValueError):  # No limit of a container, or "max": none is set.
         return free
+
+
+def _table(path: Path) -> dict[str, int]:
+    lines = map(str.split, path.read_text().splitlines())
+    return {name: int(number) for name, number, *_ in lines}

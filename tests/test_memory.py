@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from test_gan import ring, seeded
 import eqgan
 from eqgan.games import GAN, Mixed
 from eqgan.gan.networks import mlp
+from eqgan.memory import _at_most_what_is_free, _free
 
 torch.set_num_threads(1)
 
@@ -81,6 +84,7 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 import eqgan
 from eqgan.gan.networks import mlp
+from eqgan.memory import _at_most_what_is_free, _free
 networks = mlp([2, 500, 500, 2]), mlp([2, 500, 500, 1])
 gan = eqgan.games.GAN(*networks, torch.randn(99, 2), 2, batch_size=8)
 rule = eqgan.Adam(1e-3)
@@ -133,3 +137,39 @@ def test_the_search_for_what_fits_takes_no_more_than_is_free(
     assert found
     assert 1 <= int(found[1]) < 60
     assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS")
+def test_two_searches_at_once_leave_no_limit_behind() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+
+    def search() -> None:
+        with _at_most_what_is_free():
+            pass
+
+    another = threading.Thread(target=search)
+    with _at_most_what_is_free():
+        another.start()
+        another.join(0.2)
+        assert another.is_alive()  # and has not taken this limit for the user's
+    another.join()
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_what_is_free_is_the_least_of_the_machines_and_the_containers(tmp_path: Path) -> None:
+    proc, group = tmp_path / "proc", tmp_path / "sys/fs/cgroup"
+    for folder in (proc, group):
+        folder.mkdir(parents=True)
+    (proc / "meminfo").write_text("MemFree:   1000 kB\nHugePages_Total:  0\n")
+    assert _free(tmp_path) == 1000 * 1024
+    (proc / "meminfo").write_text("MemFree:   1000 kB\nMemAvailable:   3000 kB\n")
+    assert _free(tmp_path) == 3000 * 1024
+    (group / "memory.current").write_text("900000\n")
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.stat").write_text("anon 100000\ninactive_file 800000\n")
+    assert _free(tmp_path) == 3000 * 1024
+    (group / "memory.max").write_text("1000000\n")
+    # Of 900,000 bytes in use 800,000 are what was read of files.
+    assert _free(tmp_path) == 900_000
