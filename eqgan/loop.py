@@ -263,10 +263,11 @@ class Run:
         return still <= self.tol and gain <= self.tol
 
     def due(self, row: dict[str, float]) -> bool:
-        """Return whether the steps since the last certificate cost as much as the next one will."""
+        """Return whether no check follows, or steps since a certificate cost as much as another."""
         last = next((r["evaluations"] for r in reversed(self.rows) if "nash_conv" in r), -math.inf)
         price = default_oracle(self.game).evaluations
-        return self.step == self.max_steps or row["evaluations"] - last >= price
+        ends = self.step == self.max_steps or self.solver.finished(self.state)
+        return ends or row["evaluations"] - last >= price
 
     def certify(self, output: Profile) -> Certificate:
         """Return the certificate of a proposal; one that has not moved has it already."""

@@ -56,6 +56,36 @@ def test_what_seems_stationary_is_searched_as_often_as_the_steps_have_paid_for()
     assert "stationary, but no equilibrium: deviations gain 1." in run.message
 
 
+class Climb(eqgan.Solver[int]):
+    """From the hilltop to the valley in three steps, and no further."""
+
+    def init(self, game: eqgan.Game, z: Profile) -> int:
+        return 0
+
+    def step(
+        self, game: eqgan.Game, z: Profile, state: int, rng: torch.Generator
+    ) -> tuple[Profile, int]:
+        return (z.replace(0, torch.ones(3)) if state == 2 else z), state + 1
+
+    def finished(self, state: int) -> bool:
+        return state == 3
+
+
+def test_where_the_method_ends_what_seems_stationary_is_searched() -> None:
+    class Valleys(Ridge):
+        """x pays x^4/4 - x^2/2, least at 1 and -1, and y its square."""
+
+        spaces = (eqgan.Euclidean((3,)), eqgan.Euclidean((3,)))
+
+        def payoff(self, z: Profile, batch: object = None) -> Tensor:
+            x, y = z
+            return (x**4 / 4 - x**2 / 2 - y**2).sum(-1)
+
+    run = eqgan.solve(Valleys(), Climb(), init=([0.0] * 3, [0.0] * 3), check_every=1)
+    assert "nash_conv" in run.trace[0]
+    assert (run.status, run.steps) == (eqgan.Status.CONVERGED, 3)
+
+
 def hills(x: Tensor, y: Tensor) -> Tensor:
     """The toy game of Sidheekh et al. 2021: flat at (0, 0), where the maximiser is in a valley."""
     return (-0.01 * (x**2 + y**2)).exp() * ((0.3 * x**2 + y) ** 2 + (0.5 * y**2 + x) ** 2)
