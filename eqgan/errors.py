@@ -34,6 +34,16 @@ class UnknownName(EqganError, LookupError):
         return cls(f"No {kind} is called {str(name)!r}. {suggestion(str(name), known)}.")
 
 
+def reason(error: Exception) -> str:
+    r"""Return the first line of what a user's code, or another library, raised; or its kind.
+
+    Example:
+        >>> reason(RuntimeError("no such file\nTraceback ...")), reason(AssertionError())
+        ('no such file', 'AssertionError')
+    """
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def suggestion(asked: str, known: Iterable[str]) -> str:
     """Say which known name was likely meant, and list all of them, or of many the near ones.
 

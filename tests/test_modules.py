@@ -329,14 +329,15 @@ def test_parts_of_a_vector_are_views_whose_gradients_join_at_every_order() -> No
     assert scores.shape == (2, 4, 1)
 
 
-def sampled(sample: Callable[..., torch.Tensor]) -> NeuralGame:
-    return NeuralGame(nn.Linear(2, 2), nn.Linear(2, 1), lambda g, d, x: d(g(x)).mean(), sample)
+def test_samples_come_from_the_generator_that_is_given(device: torch.device) -> None:
+    def sampled(sample: Callable[..., torch.Tensor]) -> NeuralGame:
+        networks = nn.Linear(2, 2).to(device), nn.Linear(2, 1).to(device)
+        return NeuralGame(*networks, lambda g, d, x: d(g(x)).mean(), sample)
 
-
-def test_samples_come_from_the_generator_that_is_given() -> None:
-    assert sampled(lambda rng: torch.randn(8, 2, generator=rng)).stochastic
-    with pytest.raises(eqgan.InvalidInput, match="sample draws from torch's global generator"):
-        sampled(lambda rng: torch.randn(8, 2))
+    assert sampled(lambda rng: torch.randn(8, 2, generator=rng, device=device)).stochastic
+    for where in ("cpu", device):
+        with pytest.raises(eqgan.InvalidInput, match="sample draws from torch's global generator"):
+            sampled(lambda rng, w=where: torch.randn(8, 2, device=w).to(device))
     with pytest.raises(eqgan.InvalidInput, match=r"sample fails, called as sample\(rng\)"):
         sampled(lambda: torch.randn(8, 2))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from eqgan.data.idx_files import idx
-from eqgan.errors import InvalidInput, UnreadableFile
+from eqgan.errors import InvalidInput, UnreadableFile, reason
 from eqgan.paths import as_path
 from eqgan.whole import as_whole
 
@@ -222,9 +222,8 @@ def _decoded(file: Path) -> Image.Image:
                 pixels = upright.convert("L" if grey else "RGB")
     except Exception as error:
         # Whatever a decoder raises on bytes that it did not expect.
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise UnreadableFile(
-            f"{file} should be a picture that Pillow reads: {reason.rstrip('.')}."
+            f"{file} should be a picture that Pillow reads: {reason(error).rstrip('.')}."
         ) from error
     if deep:
         raise UnreadableFile(f"{file} should have 8 bits a channel; it has 16 or 32.")

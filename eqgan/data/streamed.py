@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, reason
 from eqgan.whole import as_whole
 
 
@@ -131,8 +131,7 @@ def sample_at(dataset: Any, index: int) -> Tensor:
         item = dataset[index]
         return torch.as_tensor(item[0] if isinstance(item, tuple | list) else item).detach()
     except (TypeError, ValueError, KeyError, IndexError, OSError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise InvalidInput(
             "A Dataset should have a length and give tensors of one shape, or pairs of a tensor "
-            f"and a label; this one fails at {index} ({reason})."
+            f"and a label; this one fails at {index} ({reason(error)})."
         ) from error

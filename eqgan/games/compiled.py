@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eqgan.errors import reason
 from eqgan.game import ZeroSumGame
 from eqgan.profile import Profile
 
@@ -47,8 +48,7 @@ class CompiledOperator:
             return field
         except Exception as error:
             # Compilers call other compilers: there is no end to what they raise.
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            self.give_up(f"torch.compile failed ({reason})")
+            self.give_up(f"torch.compile failed ({reason(error)})")
             return None
 
     def give_up(self, why: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from eqgan.data.given import Data, as_data
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, reason
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.neural import NetworkGame, Player
 from eqgan.games.precision import autocast_type
@@ -154,10 +154,10 @@ class GAN(NetworkGame):
             with torch.no_grad():
                 output: Any = self.networks[player](strategy, inputs)
         except Exception as error:
-            # Whatever a user's module raises; an assertion may say nothing.
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            # Whatever a user's module raises.
             raise InvalidInput(
-                f"The {name} fails on an input of shape {tuple(inputs.shape)} ({reason}); {shapes}."
+                f"The {name} fails on an input of shape {tuple(inputs.shape)} ({reason(error)}); "
+                f"{shapes}."
             ) from error
         if not isinstance(output, Tensor):
             raise InvalidInput(f"The {name} should return a tensor; got {type(output).__name__}.")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, reason
 from eqgan.games.initialisation import renew
 
 SEAT = threading.RLock()
@@ -249,11 +249,10 @@ def _copied(module: nn.Module, what: str) -> nn.Module:
         return copy.deepcopy(module)
     except Exception as error:
         # Whatever a user's module raises.
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise InvalidInput(
-            f"{what} should be a module that copy.deepcopy copies ({reason}); weights that are "
-            "computed by torch.nn.utils.parametrizations can be copied, those of the older "
-            "torch.nn.utils.weight_norm cannot."
+            f"{what} should be a module that copy.deepcopy copies ({reason(error)}); weights "
+            "that are computed by torch.nn.utils.parametrizations can be copied, those of the "
+            "older torch.nn.utils.weight_norm cannot."
         ) from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eqgan.errors import InvalidInput
+from eqgan.errors import InvalidInput, reason
 from eqgan.game import ZeroSumGame
 from eqgan.games.compiled import CompiledOperator
 from eqgan.games.network import Computed, Network
@@ -73,7 +73,7 @@ class NetworkGame(ZeroSumGame):
 
         def hidden() -> list[Tensor]:
             buffers = [b.clone() for n in self.networks for b in n.module.buffers()]
-            return [torch.random.get_rng_state(), *buffers]
+            return [*_global_states(self.device), *buffers]
 
         z = Profile(network.vector() for network in self.networks)
         before = hidden()
@@ -105,11 +105,10 @@ class NetworkGame(ZeroSumGame):
             try:
                 learns = reached(evaluate(z).sum(), z.leaves())
             except Exception as error:
-                # Whatever a user's module raises.
-                reason = next(iter(str(error).splitlines()), "") or type(error).__name__
                 raise InvalidInput(
-                    f"The networks cannot be differentiated ({reason}). Layers are run once, and "
-                    "not again for their gradients: leave out torch.utils.checkpoint and NumPy."
+                    f"The networks cannot be differentiated ({reason(error)}). Layers are run "
+                    "once, and not again for their gradients: leave out torch.utils.checkpoint and "
+                    "NumPy."
                 ) from error
         cut = [
             name
@@ -197,6 +196,12 @@ def _matters(evaluate: Callable[[Profile], Tensor], z: Profile, player: int) -> 
         return not torch.equal(evaluate(z).nan_to_num(), evaluate(moved).nan_to_num())
 
 
+def _global_states(device: torch.device) -> list[Tensor]:
+    """Return the states of the global generators that a game on `device` might draw from."""
+    states = [torch.random.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
 def _kind(strategy: Any) -> str:
     return "a mixture's strategy" if isinstance(strategy, Mapping) else type(strategy).__name__
 
@@ -259,16 +264,14 @@ class NeuralGame(NetworkGame):
         self.check_differentiable(lambda profile: self.payoff(profile, batch))
 
     def _drawn(self) -> Any:
-        before = torch.random.get_rng_state()
+        before = _global_states(self.device)
         try:
             batch = self.sample(self.generator(0))
         except Exception as error:
-            # Whatever a user's function raises; an assertion may say nothing.
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise InvalidInput(
-                f"sample fails, called as sample(rng) with a torch.Generator: {reason}."
+                f"sample fails, called as sample(rng) with a torch.Generator: {reason(error)}."
             ) from error
-        if not torch.equal(before, torch.random.get_rng_state()):
+        if not all(map(torch.equal, before, _global_states(self.device))):
             raise InvalidInput(
                 "sample draws from torch's global generator, so no run could be repeated. Draw "
                 "from the one that it is given, as in torch.randn(8, generator=rng)."
@@ -280,12 +283,10 @@ class NeuralGame(NetworkGame):
             with torch.no_grad():
                 return self.payoff(z, batch)
         except Exception as error:
-            # Whatever a user's function raises; an assertion may say nothing.
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             given = f"of shape {tuple(batch.shape)}" if isinstance(batch, Tensor) else repr(batch)
             raise InvalidInput(
                 "payoff fails at the parameters that the modules came with, called as "
-                f"payoff(minimizer, maximizer, batch) with a batch {given}: {reason}."
+                f"payoff(minimizer, maximizer, batch) with a batch {given}: {reason(error)}."
             ) from error
 
     @property
