@@ -84,7 +84,6 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 import eqgan
 from eqgan.gan.networks import mlp
-from eqgan.memory import _at_most_what_is_free, _free
 networks = mlp([2, 500, 500, 2]), mlp([2, 500, 500, 1])
 gan = eqgan.games.GAN(*networks, torch.randn(99, 2), 2, batch_size=8)
 rule = eqgan.Adam(1e-3)
