@@ -300,6 +300,14 @@ def test_batch_norm_in_a_mixture_runs_on_a_whole_batch() -> None:
     torch.testing.assert_close(spread, torch.ones(2), rtol=0, atol=0.2)
 
 
+def test_batch_norm_makes_no_short_last_part_of_its_own() -> None:
+    gan = linear_gan(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False)))
+    z = gan.initial(gan.generator(0))
+    last = gan.generate(z, 66, chunk=64)[-2:]
+    assert float((last.abs() - 1).abs().max()) > 0.05
+    assert gan.generate(z, 65, chunk=64).shape == (65, 2)
+
+
 def test_batch_norm_in_evaluation_mode_keeps_its_statistics() -> None:
     norm = nn.BatchNorm1d(2)
     norm(torch.randn(64, 2) * 3 + 1)

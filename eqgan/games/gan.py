@@ -324,14 +324,16 @@ class GAN(NetworkGame):
             z: A profile of this game.
             n: How many samples.
             seed: Seed of the noise.
-            chunk: Samples made at a time, which bounds the memory.
+            chunk: Samples made at a time, at most, which bounds the memory.
 
         Returns:
             Shape `(n, *data)`.
         """
         n, chunk = as_whole("n", n, 0), as_whole("chunk", chunk, 1)
         (x, _), rng = self.as_profile(z), self.generator(seed)
-        return torch.cat([self.make(x, part) for part in torch.split(self.noise(n, rng), chunk)])
+        # Equal parts: BatchNorm would normalise a short last one by itself, two samples to ±1.
+        parts = torch.tensor_split(self.noise(n, rng), max(1, math.ceil(n / chunk)))
+        return torch.cat([self.make(x, part) for part in parts])
 
     def failure(self, z: Profile, before: Profile) -> str:
         """Return that the generator has collapsed to one point, where that is so."""
