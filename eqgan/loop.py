@@ -287,10 +287,9 @@ class Run:
     def finish(self, status: Status) -> Result:
         """Put the result together."""
         measured = self.measured
-        if status is Status.STOPPED and not measured and self.oracle is not None:
-            # Whoever pressed Ctrl-C does not wait for an oracle; `certificate` will ask it.
-            self.certifies = False
-        elif status is not Status.DIVERGED and not measured:
+        # Whoever pressed Ctrl-C does not wait for an oracle; `certificate` will ask it.
+        hurried = status is Status.STOPPED and self.oracle is not None
+        if not (measured or hurried or status is Status.DIVERGED):
             verdict = self.check()
             if verdict in (Status.CONVERGED, Status.DIVERGED):
                 status = verdict
@@ -301,7 +300,7 @@ class Run:
         message = ending + (f": {self.message}" if self.message else "")
         if self.game.note:
             message = f"{message}. {self.game.note}"
-        profile = self.certified if self.certifies else self.output()
+        profile = self.output()
         return Result(
             game=self.game,
             solver=self.solver,
