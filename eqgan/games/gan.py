@@ -25,6 +25,9 @@ from eqgan.spaces import Box
 from eqgan.stacks import over_pairs, over_stack
 from eqgan.whole import as_whole
 
+CHUNK = 4096
+"""Samples made at a time."""
+
 
 class GanBatch(NamedTuple):
     """One evaluation's samples.
@@ -317,7 +320,7 @@ class GAN(NetworkGame):
 
     # -- what people want from a trained GAN ----------------------------------------------------
 
-    def generate(self, z: Profile, n: int, seed: int = 0, chunk: int = 4096) -> Tensor:
+    def generate(self, z: Profile, n: int, seed: int = 0, chunk: int = CHUNK) -> Tensor:
         """Return `n` samples of the generator in `z`.
 
         Args:
@@ -331,9 +334,7 @@ class GAN(NetworkGame):
         """
         n, chunk = as_whole("n", n, 0), as_whole("chunk", chunk, 1)
         (x, _), rng = self.as_profile(z), self.generator(seed)
-        # Equal parts: BatchNorm would normalise a short last one by itself, two samples to ±1.
-        parts = torch.tensor_split(self.noise(n, rng), max(1, math.ceil(n / chunk)))
-        return torch.cat([self.make(x, part) for part in parts])
+        return self.make_in_parts(x, self.noise(n, rng), chunk)
 
     def failure(self, z: Profile, before: Profile) -> str:
         """Return that the generator has collapsed to one point, where that is so."""
@@ -371,6 +372,12 @@ class GAN(NetworkGame):
                 f"The generator cannot make {len(noise)} samples at once ({error}); BatchNorm in "
                 "training mode needs several: call .eval() on it, or use GroupNorm."
             ) from error
+
+    def make_in_parts(self, x: Strategy, noise: Tensor, chunk: int = CHUNK) -> Tensor:
+        """Return what `make` does, at most `chunk` samples at a time."""
+        # Equal parts: BatchNorm would normalise a short last one by itself, two samples to ±1.
+        parts = torch.tensor_split(noise, max(1, math.ceil(len(noise) / chunk)))
+        return torch.cat([self.make(x, part) for part in parts])
 
 
 def _check_batch(batch: Any) -> None:

@@ -242,10 +242,9 @@ class Mixed(ZeroSumGame):
         spare = self.base.noise(least, rng)
         for k, atom in enumerate(atoms):
             rows = (chosen == k).nonzero().squeeze(-1)
-            for part in torch.split(rows, 4096):
-                if len(part):
-                    inputs = torch.cat((noise[part], spare[: max(least - len(part), 0)]))
-                    samples[part] = self.base.make(atom, inputs)[: len(part)]
+            if len(rows):
+                inputs = torch.cat((noise[rows], spare[: max(least - len(rows), 0)]))
+                samples[rows] = self.base.make_in_parts(atom, inputs)[: len(rows)]
         return samples
 
     def modules(self, z: Profile) -> tuple[list[nn.Module], ...]:
